@@ -20,6 +20,14 @@ class NotSupported(DriverError):
     """The driver lacks this capability; said before anything is started."""
 
 
+class PortTaken(DriverError):
+    """A port to be forwarded is somebody else's; choose another."""
+
+    def __init__(self, address: str, port: int) -> None:
+        super().__init__(f"port {port} of {address} is taken")
+        self.address, self.port = address, port
+
+
 class Power(StrEnum):
     """What a hypervisor says of a domain.  A domain that is not listed is OFF."""
 

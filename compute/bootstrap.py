@@ -1,0 +1,135 @@
+"""What a new installation begins with.  Idempotent: what is there is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+from compute.models import Host, InstanceType
+from portal.demo import make_demo, welcome
+from storage.models import Datastore, Image, ImageState
+
+INSTANCE_TYPES = [  # name, vCPUs, MiB, GiB of root disk
+    ("t2.nano", 1, 512, 8),
+    ("t2.micro", 1, 1024, 8),
+    ("t2.small", 1, 2048, 8),
+    ("t2.medium", 2, 4096, 16),
+    ("t2.large", 2, 8192, 16),
+    ("t3.nano", 2, 512, 8),
+    ("t3.micro", 2, 1024, 8),
+    ("t3.small", 2, 2048, 8),
+    ("t3.medium", 2, 4096, 16),
+    ("t3.large", 2, 8192, 16),
+    ("m5.large", 2, 8192, 16),
+    ("m5.xlarge", 4, 16384, 32),
+    ("m5.2xlarge", 8, 32768, 32),
+    ("c5.large", 2, 4096, 16),
+    ("c5.xlarge", 4, 8192, 16),
+]
+IMAGE_NAME = "yushan-tiny"
+SIMULATED = re.compile(r"^simulated:(\d{1,5})$")
+
+
+def bootstrap() -> Iterator[str]:
+    """Make what is missing; yields a line for each step."""
+    with transaction.atomic():
+        InstanceType.objects.bulk_create(
+            [InstanceType(name=n, vcpus=v, memory_mib=m, disk_gib=d) for n, v, m, d in INSTANCE_TYPES],
+            ignore_conflicts=True,
+        )
+    match = SIMULATED.match(settings.HOSTS)
+    if match:
+        yield from _simulated(int(match[1]))
+    elif settings.HOSTS == "local":
+        yield from _local()
+    elif settings.HOSTS != "none":
+        raise ImproperlyConfigured(f"HOSTS={settings.HOSTS!r}: use local, simulated:N (such as simulated:100) or none")
+    if settings.DEMO:
+        yield from make_demo()
+    (settings.DATA_DIR / "welcome.txt").write_text(welcome())
+
+
+def _datastore(backend: str) -> Datastore:
+    path = settings.DATA_DIR / "datastore"
+    datastore, _made = Datastore.objects.get_or_create(
+        name="local" if backend == "directory" else "simulated", defaults={"backend": backend, "path": str(path)}
+    )
+    return datastore
+
+
+def _image(datastore: Datastore, path: str, sha256: str = "") -> None:
+    """The public image; a new build of it becomes a new row, and the old one is deregistered, not removed."""
+    current = Image.objects.filter(tenant=None, name=IMAGE_NAME, state=ImageState.AVAILABLE)
+    if current.filter(path=path).exists():
+        return
+    current.update(state=ImageState.DEREGISTERED)
+    Image.objects.create(
+        datastore=datastore,
+        name=IMAGE_NAME,
+        description="Tiny Linux (Debian kernel, busybox, dropbear); boots in seconds",
+        state=ImageState.AVAILABLE,
+        is_public=True,
+        path=path,
+        sha256=sha256,
+        login_user="root",
+    )
+
+
+def _simulated(count: int) -> Iterator[str]:
+    _image(_datastore("simulated"), "simulated")
+    width = len(str(count))
+    Host.objects.bulk_create(
+        [
+            Host(
+                name=f"sim{n:0{width}}",
+                driver="simulated",
+                zone=settings.DEFAULT_ZONE,
+                vcpus=8,
+                memory_mib=16384,
+                cpu_overcommit=4.0,
+            )
+            for n in range(1, count + 1)
+        ],
+        ignore_conflicts=True,
+    )
+    yield f"{count} simulated hosts of 8 vCPUs and 16 GiB"
+
+
+def _local() -> Iterator[str]:
+    """This machine as a host: its private libvirtd, user-mode networking, the image that was built for it."""
+    from compute.localhost.accelerator import accelerator
+    from compute.localhost.image import install_image
+    from compute.localhost.paths import paths_for
+
+    datastore = _datastore("directory")
+    built = Path(os.environ.get("GUEST_IMAGE_DIR") or settings.DATA_DIR / "guest-image")
+    image = install_image(built, Path(datastore.path) / "images")
+    _image(datastore, str(image), hashlib.sha256(image.read_bytes()).hexdigest())
+    kind = accelerator(settings.DATA_DIR, built / "tiny.vmlinuz")
+    memory_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    Host.objects.update_or_create(
+        name="localhost",
+        defaults={
+            "driver": "kvm",
+            "uri": paths_for(settings.DATA_DIR).uri,
+            "options": {"accelerator": kind, "network": "usermode"},
+        },
+        create_defaults={
+            "driver": "kvm",
+            "uri": paths_for(settings.DATA_DIR).uri,
+            "options": {"accelerator": kind, "network": "usermode"},
+            "zone": settings.DEFAULT_ZONE,
+            "vcpus": os.cpu_count() or 1,
+            "memory_mib": max(1024, memory_mib - 1024),
+            "cpu_overcommit": 16.0,
+        },
+    )
+    words = "KVM" if kind == "kvm" else "emulation: KVM does not work here, guests are slower"
+    yield f"this machine is host localhost ({words})"

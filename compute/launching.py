@@ -1,0 +1,186 @@
+"""Launching: check, reserve, write, enqueue, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from compute.errors import IdempotentParameterMismatch
+from compute.models import Instance, InstanceType, KeyPair, Reservation, ShutdownBehavior
+from compute.models.instance import KIND, ids_of
+from compute.verbs import Verb
+from networking.models import SecurityGroup, Subnet
+from networking.services import interfaces_for
+from operations.models import Operation
+from operations.tasks import ring
+from portal import audit, quotas
+from portal.audit import Actor
+from portal.errors import CloudError
+from portal.models import Resource, Tenant
+from portal.tags import add_tags, check_tags
+from storage.models import Image
+from storage.services import create_root_volumes, default_datastore
+
+MAX_USER_DATA = 16 * 1024
+MAX_COUNT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything a tenant may ask of a launch; rows are the tenant's own, looked up by the caller."""
+
+    image: Image
+    instance_type: InstanceType
+    subnet: Subnet
+    groups: Sequence[SecurityGroup]
+    min_count: int = 1
+    max_count: int = 1
+    key_pair: KeyPair | None = None
+    user_data: bytes = b""
+    client_token: str | None = None
+    digest: str = ""
+    instance_tags: Mapping[str, str] = field(default_factory=dict)
+    volume_tags: Mapping[str, str] = field(default_factory=dict)
+    root_size_gib: int | None = None
+    root_volume_type: str = "gp3"
+    delete_root_on_termination: bool = True
+    shutdown_behavior: str = ShutdownBehavior.STOP
+    disable_api_termination: bool = False
+    disable_api_stop: bool = False
+    monitoring: bool = False
+    hints: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def disk_gib(self) -> int:
+        return self.root_size_gib or max(self.instance_type.disk_gib, self.image.size_gib)
+
+    @property
+    def each(self) -> dict[str, int]:
+        """What one instance takes of the quota."""
+        return {
+            Resource.INSTANCES: 1,
+            Resource.VCPUS: self.instance_type.vcpus,
+            Resource.MEMORY_MIB: self.instance_type.memory_mib,
+            Resource.VOLUMES: 1,
+            Resource.VOLUME_GIB: self.disk_gib,
+        }
+
+
+def launch_instances(tenant: Tenant, launch: Launch, *, actor: Actor) -> list[Instance]:
+    """New instances, pending; or, for a client token that was used before, those it made then.
+
+    A constant number of statements however many there are.  Raises CloudError, QuotaExceeded or
+    IdempotentParameterMismatch, and then nothing was written.
+    """
+    if launch.client_token and (again := _launched_before(tenant, launch)):
+        return again
+    check_launch(launch)
+    try:
+        with transaction.atomic():
+            return _launch(tenant, launch, actor)
+    except IntegrityError:
+        if launch.client_token and (again := _launched_before(tenant, launch)):
+            return again  # a concurrent call with the same token was first
+        raise
+
+
+def _launched_before(tenant: Tenant, launch: Launch) -> list[Instance]:
+    before = Reservation.objects.filter(tenant=tenant, client_token=launch.client_token).first()
+    if before is None:
+        return []
+    if before.digest != launch.digest:
+        raise IdempotentParameterMismatch(
+            f"client token {launch.client_token} was used for another launch, {before}; use a new token"
+        )
+    return list(before.instances.order_by("launch_index"))
+
+
+def check_launch(launch: Launch) -> None:
+    """Refuse what no quota or host could make possible."""
+    if not 1 <= launch.min_count <= launch.max_count:
+        raise CloudError(
+            f"MinCount is {launch.min_count} and MaxCount {launch.max_count};"
+            " they must be at least 1, and the first not above the second"
+        )
+    if launch.max_count > MAX_COUNT:
+        raise CloudError(f"one call launches at most {MAX_COUNT} instances; {launch.max_count} were asked")
+    if len(launch.user_data) > MAX_USER_DATA:
+        raise CloudError(f"User data is limited to {MAX_USER_DATA} bytes; {len(launch.user_data)} were given")
+    if launch.disk_gib < launch.image.size_gib:
+        raise CloudError(
+            f"a disk of {launch.disk_gib} GiB is smaller than image {launch.image.ec2_id}, which needs"
+            f" {launch.image.size_gib} GiB",
+            code="InvalidBlockDeviceMapping",
+        )
+    check_tags(launch.instance_tags)
+    check_tags(launch.volume_tags)
+
+
+def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> list[Instance]:
+    reservation = Reservation.objects.create(
+        tenant=tenant, client_token=launch.client_token or None, digest=launch.digest, requester=actor.name
+    )
+    count = _reserve(tenant, launch)
+    instances = Instance.objects.bulk_create(_instance(tenant, launch, reservation, n) for n in range(count))
+    ids = ids_of(instances)
+    volumes = create_root_volumes(
+        tenant,
+        ids,
+        image=launch.image,
+        datastore=default_datastore(),
+        size_gib=launch.disk_gib,
+        volume_type=launch.root_volume_type,
+        zone=launch.subnet.zone,
+        delete_on_termination=launch.delete_root_on_termination,
+    )
+    interfaces_for(ids, launch.subnet, launch.groups)
+    if launch.instance_tags:
+        add_tags(tenant, "instance", ids, launch.instance_tags)
+    if launch.volume_tags:
+        add_tags(tenant, "volume", [volume.ec2_id for volume in volumes], launch.volume_tags)
+    Operation.objects.owe(Verb.START, KIND, ids, actor_name=actor.name, params={"launch": True})
+    audit.record(
+        actor, "launch", KIND, ids, tenant=tenant, reservation=reservation.ec2_id, type=launch.instance_type.name
+    )
+    ring(count)
+    return instances
+
+
+def _reserve(tenant: Tenant, launch: Launch) -> int:
+    """Reserve quota for as many as fit between the least and the most that were asked."""
+    count = launch.max_count
+    if launch.min_count < launch.max_count:
+        count = max(launch.min_count, min(count, quotas.affordable(tenant, launch.each)))
+    quotas.reserve(tenant, {resource: amount * count for resource, amount in launch.each.items()})
+    return count
+
+
+def _instance(tenant: Tenant, launch: Launch, reservation: Reservation, index: int) -> Instance:
+    key, instance_type, now = launch.key_pair, launch.instance_type, timezone.now()
+    return Instance(
+        tenant=tenant,
+        reservation=reservation,
+        launch_index=index,
+        image=launch.image,
+        instance_type=instance_type,
+        key_pair=key,
+        key_name=key.name if key else "",
+        public_key=key.public_key if key else "",
+        user_data=launch.user_data,
+        vcpus_reserved=instance_type.vcpus,
+        memory_reserved_mib=instance_type.memory_mib,
+        zone=launch.subnet.zone or settings.DEFAULT_ZONE,
+        subnet_id_text=launch.subnet.ec2_id,
+        vpc_id_text=launch.subnet.vpc.ec2_id,
+        shutdown_behavior=launch.shutdown_behavior,
+        disable_api_termination=launch.disable_api_termination,
+        disable_api_stop=launch.disable_api_stop,
+        monitoring=launch.monitoring,
+        hints=dict(launch.hints),
+        created_at=now,
+        launched_at=now,
+    )

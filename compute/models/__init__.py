@@ -1,0 +1,18 @@
+"""Hosts, and the instances on them."""
+
+from compute.models.host import Host, HostState
+from compute.models.instance import ConsoleOutput, Instance, InstanceQuerySet, Reservation, ShutdownBehavior
+from compute.models.instance_type import InstanceType
+from compute.models.key_pair import KeyPair
+
+__all__ = [
+    "ConsoleOutput",
+    "Host",
+    "HostState",
+    "Instance",
+    "InstanceQuerySet",
+    "InstanceType",
+    "KeyPair",
+    "Reservation",
+    "ShutdownBehavior",
+]

@@ -1,0 +1,84 @@
+"""Between the rows and the scheduler: a snapshot of the hosts in, a claim and a Placement row out."""
+
+from __future__ import annotations
+
+import numpy as np
+from django.db import transaction
+
+from compute.models import Host, HostState, Instance
+from operations.performers import Refused
+from scheduling.filters import Hosts, Request
+from scheduling.models import Placement
+from scheduling.placement import NAMED, Decision, decide
+
+
+def snapshot() -> Hosts:
+    """All hosts as arrays, in one query."""
+    hosts = list(Host.objects.order_by("name"))
+    return Hosts(
+        names=tuple(host.name for host in hosts),
+        zones=np.array([host.zone for host in hosts], dtype=str),
+        architectures=np.array([host.architecture for host in hosts], dtype=str),
+        is_up=np.array([host.is_up for host in hosts], dtype=bool),
+        is_enabled=np.array([host.state == HostState.ENABLED for host in hosts], dtype=bool),
+        vcpus=np.array([host.vcpus * host.cpu_overcommit for host in hosts], dtype=float),
+        vcpus_allocated=np.array([host.vcpus_allocated for host in hosts], dtype=float),
+        memory_mib=np.array([host.memory_mib * host.memory_overcommit for host in hosts], dtype=float),
+        memory_allocated_mib=np.array([host.memory_allocated_mib for host in hosts], dtype=float),
+    )
+
+
+def place(instance: Instance) -> Host:
+    """The host this instance has claimed; claims one, and says why that one, if it has none.
+
+    Raises Refused with the summary if no host will do.
+    """
+    if instance.host is not None:
+        return instance.host
+    kind = instance.instance_type
+    wanted = {"vcpus": kind.vcpus, "memory_mib": kind.memory_mib}
+    request = Request(**wanted, zone=instance.zone, architecture=instance.image.architecture)
+    decision = decide(snapshot(), request)
+    for name, score in zip(decision.order, decision.scores, strict=True):
+        with transaction.atomic():
+            if not Host.objects.claim(name, **wanted):
+                continue  # somebody was faster; the next best, then
+            host = Host.objects.get(name=name)
+            held = Instance.objects.filter(pk=instance.pk, host=None).update(
+                host=host, vcpus_claimed=kind.vcpus, memory_claimed_mib=kind.memory_mib
+            )
+            if not held:  # another worker placed it at the same time: its claim stands, ours goes
+                transaction.set_rollback(True)
+            else:
+                _write(instance, decision, name, score)
+        instance.refresh_from_db()
+        if instance.host is not None:
+            return instance.host
+    _write(instance, decision, "", None)
+    raise Refused(f"Server.InsufficientInstanceCapacity: {decision.summary}")
+
+
+def _write(instance: Instance, decision: Decision, host: str, score: float | None) -> None:
+    Placement.objects.create(
+        instance_id=instance.ec2_id,
+        host=host,
+        policy=decision.policy,
+        score=score,
+        considered=decision.considered,
+        refusals={reason: {"count": len(names), "hosts": names[:NAMED]} for reason, names in decision.refusals.items()},
+        summary=decision.summary[:500],
+    )
+
+
+def unplace(instance: Instance) -> None:
+    """Give the host's capacity back; in the transaction that ends the need for it."""
+    if instance.host_id is None:
+        return
+    cleared = Instance.objects.filter(pk=instance.pk, host=instance.host_id).update(
+        host=None, vcpus_claimed=0, memory_claimed_mib=0
+    )
+    if cleared:
+        Host.objects.all().release(
+            instance.host_id, vcpus=instance.vcpus_claimed, memory_mib=instance.memory_claimed_mib
+        )
+    instance.host, instance.vcpus_claimed, instance.memory_claimed_mib = None, 0, 0

@@ -1,0 +1,154 @@
+"""Hosts' reports against rows: the only place where what a host says becomes a state."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from compute.drivers.base import DomainReport, Power
+from compute.errors import IncorrectState
+from compute.models import Host, Instance, ShutdownBehavior
+from compute.models.instance import KIND
+from compute.placing import unplace
+from compute.states import WANTS_DOMAIN, InstanceState
+from compute.verbs import HostVerb, Verb
+from operations.models import Operation
+from operations.tasks import ring
+from portal import audit, quotas
+from portal.models import Resource
+
+logger = logging.getLogger(__name__)
+S = InstanceState
+
+BY_GUEST = "Client.InstanceInitiatedShutdown"
+HOST = "host"
+
+
+def settle_running(instance: Instance) -> None:
+    """The domain runs as it should."""
+    Instance.objects.filter(pk=instance.pk).update(power=Power.RUNNING)
+    if instance.state == S.PENDING:
+        instance.move_to(S.RUNNING)
+
+
+def settle_stopped(instance: Instance, *, reason_code: str = "", reason: str = "") -> None:
+    """There is no domain any more and none is wanted: the host's capacity is free again.  In a transaction."""
+    unplace(instance)
+    Instance.objects.filter(pk=instance.pk).update(power=Power.OFF)
+    if instance.state == S.RUNNING:
+        instance.move_to(S.STOPPING)
+    instance.move_to(S.STOPPED, reason_code=reason_code or instance.reason_code, reason=reason or instance.reason)
+
+
+def settle_terminated(instance: Instance, *, reason_code: str = "", reason: str = "") -> None:
+    """Nothing of it is left: host and quota are free again.  In a transaction, exactly once."""
+    unplace(instance)
+    Instance.objects.filter(pk=instance.pk).update(power=Power.OFF)
+    instance.move_to(S.TERMINATED, reason_code=reason_code or instance.reason_code, reason=reason or instance.reason)
+    given_back = {
+        Resource.INSTANCES: 1,
+        Resource.VCPUS: instance.vcpus_reserved,
+        Resource.MEMORY_MIB: instance.memory_reserved_mib,
+    }
+    quotas.release(instance.tenant, given_back)
+
+
+def reconcile_host(host: Host, domains: Iterable[DomainReport]) -> None:
+    """Compare all that a host reports with all that rows say is there."""
+    ours = {d.name: d for d in domains if d.installation == settings.INSTALLATION}
+    expected = {i.ec2_id: i for i in Instance.objects.filter(host=host)}
+    unknown = ours.keys() - expected.keys()
+    differing = [i for name, i in expected.items() if _power(ours, name) != i.power or _disagree(i, _power(ours, name))]
+    for instance in differing:
+        observe(instance, _power(ours, instance.ec2_id))
+    for name in unknown:
+        _remove(host, name)
+
+
+def _power(domains: Mapping[str, DomainReport], name: str) -> Power:
+    report = domains.get(name)
+    return report.power if report else Power.OFF
+
+
+def _disagree(instance: Instance, power: Power) -> bool:
+    runs = power not in (Power.OFF, Power.CRASHED)
+    return instance.state not in (S.STOPPING, S.SHUTTING_DOWN) and runs != (instance.state == S.RUNNING)
+
+
+def observe(instance: Instance, power: Power) -> None:
+    """Take note of what the host says of one instance, and act on it unless an open operation owns it."""
+    if Operation.objects.open().on(KIND, [instance.ec2_id]).exists():
+        changed = Instance.objects.filter(pk=instance.pk).exclude(power=power).update(power=power)
+        if changed and power == Power.OFF and Operation.objects.wake(KIND, [instance.ec2_id]):
+            ring()
+        return
+    try:
+        with transaction.atomic():
+            _settle(instance, power)
+    except (IncorrectState, IntegrityError):  # a request came between; the next report finds what it left
+        logger.info("left %s alone: it changed meanwhile", instance)
+
+
+def _settle(instance: Instance, power: Power) -> None:
+    instance.refresh_from_db()
+    off = power in (Power.OFF, Power.CRASHED)
+    Instance.objects.filter(pk=instance.pk).exclude(power=power).update(power=power)
+    if instance.state == S.RUNNING and off:
+        _guest_ended(instance, power)
+    elif instance.state == S.PENDING and not off:
+        settle_running(instance)
+    elif instance.state == S.PENDING:
+        _owe(Verb.START, instance)
+    elif instance.state not in WANTS_DOMAIN and not off:
+        _owe(Verb.TERMINATE if instance.state in (S.SHUTTING_DOWN, S.TERMINATED) else Verb.STOP, instance)
+    elif instance.state == S.STOPPING:
+        _owe(Verb.STOP, instance)
+    elif instance.state == S.SHUTTING_DOWN:
+        _owe(Verb.TERMINATE, instance)
+
+
+def _guest_ended(instance: Instance, power: Power) -> None:
+    """The guest shut itself down, or died: its shutdown behaviour says what follows."""
+    if power == Power.CRASHED:
+        code, reason = "Server.InternalError", "Server.InternalError: the domain crashed on its host"
+    else:
+        code, reason = BY_GUEST, f"{BY_GUEST}: Instance initiated shutdown"
+    audit.record(audit.CLOUD, "guest shut down", KIND, [instance.ec2_id], tenant=instance.tenant, power=power)
+    if power == Power.OFF and instance.shutdown_behavior == ShutdownBehavior.TERMINATE:
+        instance.move_to(S.SHUTTING_DOWN, reason_code=code, reason=reason)
+        _owe(Verb.TERMINATE, instance)
+    else:
+        settle_stopped(instance, reason_code=code, reason=reason)
+
+
+def _owe(verb: Verb, instance: Instance) -> None:
+    Operation.objects.owe(verb, KIND, [instance.ec2_id], actor_name=audit.CLOUD.name)
+    ring()
+
+
+def _remove(host: Host, name: str) -> None:
+    """A domain with our mark that no row expects on this host: see that it goes."""
+    instance = Instance.objects.filter(ec2_id=name).first()
+    if instance is not None and Operation.objects.open().on(KIND, [name]).exists():
+        return  # somebody is at it; look again with the next report
+    resource = f"{host.name}/{name}"
+    if Operation.objects.open().on(HOST, [resource]).exists():
+        return
+    logger.warning("domain %s on %s is ours, but no row expects it there: removing it", name, host)
+    try:
+        with transaction.atomic():
+            Operation.objects.owe(
+                HostVerb.REMOVE_DOMAIN, HOST, [resource], actor_name=audit.CLOUD.name, params={"host": host.pk}
+            )
+            ring()
+    except IntegrityError:
+        pass  # another watcher was faster
+
+
+def saw_host(host: Host, **facts: object) -> None:
+    """The host has reported just now."""
+    Host.objects.filter(pk=host.pk).update(seen_at=timezone.now(), last_error="", **facts)

@@ -1,0 +1,192 @@
+"""Carrying out what is owed to instances: idempotent driver calls, no transaction held while a host is asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.db import transaction
+
+from compute import drivers
+from compute.consoles import KEPT_BYTES, console_log_of, store_consoles
+from compute.domains import prepare
+from compute.drivers.base import Driver, DriverError, HostUnreachable, Power
+from compute.models import Host, Instance
+from compute.models.instance import KIND
+from compute.placing import place
+from compute.reconcile import HOST, settle_running, settle_stopped, settle_terminated
+from compute.states import InstanceState
+from compute.verbs import HostVerb, Verb
+from networking.services import release_interfaces
+from operations.models import Operation
+from operations.performers import Again, Performer, Refused, TryLater, register
+from storage.files import backend_of, delete_volume_files
+from storage.models import Volume, VolumeState
+from storage.services import forget_volumes
+
+logger = logging.getLogger(__name__)
+S = InstanceState
+
+START_WITHIN_S = 600  # a host that does not answer for so long fails the start
+POLL_S = 5  # while a guest shuts down; an event comes sooner
+ASK_AGAIN_S = 15
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except HostUnreachable as error:
+        raise TryLater(str(error)) from error
+    except DriverError as error:
+        raise Refused(f"Server.InternalError: {error}") from error
+
+
+def _driver(host: Host) -> Driver:
+    return drivers.driver_for(host.driver, host.settings())
+
+
+def _instance(operation: Operation) -> Instance:
+    related = Instance.objects.select_related("host", "image", "instance_type", "tenant")
+    return related.get(ec2_id=operation.resource_id)
+
+
+def start(operation: Operation) -> Again | None:
+    """Place, prepare, create; repeated after a crash it finds what it did before and goes on."""
+    instance = _instance(operation)
+    if operation.age_s > START_WITHIN_S:
+        raise Refused("Server.InternalError: its host did not answer in time")
+    host = place(instance)
+    operation.note(f"placed on {host}")
+    with _translated():
+        driver = _driver(host)
+        if driver.power(instance.ec2_id) == Power.OFF:
+            prepare(instance, host, driver)
+    with operation.closing():
+        Volume.objects.filter(instance_id=instance.ec2_id).update(state=VolumeState.IN_USE)
+        settle_running(instance)
+    return None
+
+
+def start_failed(operation: Operation, why: str) -> None:
+    """A launch that fails ends its instance; a later start that fails leaves it stopped.  Nothing of it may run."""
+    instance = _instance(operation)
+    code = why.split(":", 1)[0] if why.startswith(("Server.", "Client.")) else "Server.InternalError"
+    reason = why if why.startswith(code) else f"{code}: {why}"
+    if operation.params.get("launch"):
+        instance.move_to(S.SHUTTING_DOWN, reason_code=code, reason=reason)
+        _owe_next(Verb.TERMINATE, instance, operation)
+    elif instance.host is None:
+        settle_stopped(instance, reason_code=code, reason=reason)
+    else:
+        Instance.objects.filter(pk=instance.pk).update(reason_code=code, reason=reason)
+        _owe_next(Verb.STOP, instance, operation)
+
+
+def _owe_next(verb: Verb, instance: Instance, operation: Operation) -> None:
+    from operations.tasks import ring
+
+    params = {"force": True}
+    Operation.objects.owe(verb, KIND, [instance.ec2_id], actor_name=operation.actor_name, params=params)
+    ring()
+
+
+def stop(operation: Operation) -> Again | None:
+    """Ask the guest to shut down, then wait; take the power away when it does not, or when told to."""
+    instance = _instance(operation)
+    if instance.host is not None:
+        with _translated():
+            again = _power_off(_driver(instance.host), instance, operation)
+        if again is not None:
+            return again
+    with operation.closing():
+        settle_stopped(instance)
+    return None
+
+
+def _power_off(driver: Driver, instance: Instance, operation: Operation) -> Again | None:
+    name = instance.ec2_id
+    if driver.power(name) == Power.OFF:
+        driver.destroy(name)
+        return None
+    if operation.params.get("force") or operation.age_s > settings.STOP_GRACE_S:
+        operation.note("power taken away")
+        driver.destroy(name)
+        return None
+    if operation.age_s > ASK_AGAIN_S or "asked to shut down" not in operation.log:
+        driver.shutdown(name)
+        if driver.power(name) == Power.OFF:
+            return None
+    return Again(POLL_S, "asked to shut down")
+
+
+def reboot(operation: Operation) -> Again | None:
+    """Ask the guest to reboot.  One that went off meanwhile is left to the reconciler."""
+    instance = _instance(operation)
+    if instance.host is not None:
+        with _translated():
+            driver = _driver(instance.host)
+            if driver.power(instance.ec2_id) != Power.OFF:
+                driver.reboot(instance.ec2_id)
+    with operation.closing():
+        pass
+    return None
+
+
+def reboot_failed(operation: Operation, why: str) -> None:
+    logger.warning("reboot of %s failed: %s", operation.resource_id, why)
+
+
+def stop_failed(operation: Operation, why: str) -> None:
+    """The host refuses to stop it; the instance stays as it is, stopping, and the reconciler asks again."""
+    Instance.objects.filter(ec2_id=operation.resource_id).update(reason=f"Server.InternalError: {why}")
+
+
+def terminate(operation: Operation) -> Again | None:
+    """Remove domain, files and rows, in that order: a crash leaves rows that say what is still there."""
+    instance = _instance(operation)
+    if instance.host is not None:
+        with _translated():
+            driver = _driver(instance.host)
+            driver.destroy(instance.ec2_id)
+            if text := driver.console_output(instance.ec2_id, console_log_of(instance.ec2_id), KEPT_BYTES):
+                store_consoles({instance.ec2_id: text})
+    volumes = Volume.objects.filter(instance_id=instance.ec2_id)
+    ending = volumes.filter(delete_on_termination=True)
+    delete_volume_files(ending)
+    for volume in volumes.select_related("datastore")[:1]:
+        backend_of(volume.datastore).delete_instance_dir(instance.ec2_id)
+    with operation.closing():
+        forget_volumes(ending)
+        volumes.update(instance_id="", device="", state=VolumeState.AVAILABLE, attached_at=None)
+        release_interfaces([instance.ec2_id])
+        if instance.state != S.TERMINATED:
+            settle_terminated(instance)
+    return None
+
+
+def remove_domain(operation: Operation) -> Again | None:
+    """Destroy a domain of ours that no row expects on this host, unless a row has come to expect it."""
+    host = Host.objects.filter(pk=operation.params["host"]).first()
+    name = operation.resource_id.split("/", 1)[1]
+    expected = Instance.objects.filter(ec2_id=name, host=host).exists()
+    if host is not None and not expected and not Operation.objects.open().on(KIND, [name]).exists():
+        with _translated():
+            _driver(host).destroy(name)
+    with transaction.atomic(), operation.closing():
+        pass
+    return None
+
+
+def keep_as_is(operation: Operation, why: str) -> None:
+    """Nothing follows; the row of the operation says what went wrong, and the next report brings it up again."""
+    logger.error("%s failed: %s", operation, why)
+
+
+register(KIND, Verb.START, Performer(start, start_failed))
+register(KIND, Verb.STOP, Performer(stop, stop_failed, tries=None))
+register(KIND, Verb.REBOOT, Performer(reboot, reboot_failed))
+register(KIND, Verb.TERMINATE, Performer(terminate, keep_as_is, tries=None))
+register(HOST, HostVerb.REMOVE_DOMAIN, Performer(remove_domain, keep_as_is))

@@ -1,0 +1,130 @@
+"""The watcher: a connection to each host, events and reports; one host that hangs holds up no other."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import close_old_connections, connection
+from django_q.tasks import async_task
+
+from compute import drivers
+from compute.consoles import ConsoleKeeper
+from compute.drivers.base import Driver, DriverError, Power
+from compute.models import Host, Instance
+from compute.reconcile import observe, reconcile_host, saw_host
+from operations.models import Heartbeat
+from operations.tasks import WORKER, sweep
+
+logger = logging.getLogger(__name__)
+
+WATCHER = "watcher"
+ROWS_EVERY_S = 2.0  # how soon a new or changed host row is noticed
+SWEEP_EVERY_S = 2.0
+BEAT_EVERY_S = 5.0
+SIMULATED = "simulated"
+
+
+class HostWatch(threading.Thread):
+    """Watches some hosts, one after the other, once each interval: a real host has a thread of its own."""
+
+    def __init__(self, hosts: Sequence[Host]) -> None:
+        super().__init__(daemon=True, name=f"watch {hosts[0].name}")
+        self._hosts = list(hosts)
+        self._over = threading.Event()
+        self._listening: set[int] = set()
+        self._consoles = {host.pk: ConsoleKeeper(host) for host in hosts}
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def run(self) -> None:
+        try:
+            while not self._over.is_set():
+                began = time.monotonic()
+                close_old_connections()
+                for host in self._hosts:
+                    self._look(host)
+                self._over.wait(max(0.05, settings.WATCH_INTERVAL_S - (time.monotonic() - began)))
+        finally:
+            connection.close()
+
+    def _look(self, host: Host) -> None:
+        try:
+            driver = drivers.driver_for(host.driver, host.settings())
+            self._listen(host, driver)
+            report = driver.report()
+            saw_host(host, hypervisor=report.hypervisor[:200])
+            reconcile_host(host, report.domains)
+            ours = [d.name for d in report.domains if d.installation == settings.INSTALLATION]
+            self._consoles[host.pk].keep(driver, ours)
+        except DriverError as error:
+            logger.warning("host %s: %s", host, error)
+            Host.objects.filter(pk=host.pk).update(last_error=str(error))
+        except Exception:  # one bad report must not end the watch
+            logger.exception("host %s: its report could not be used", host)
+
+    def _listen(self, host: Host, driver: Driver) -> None:
+        if host.pk not in self._listening:
+            driver.listen(lambda name, power: self._heard(name, power))
+            self._listening.add(host.pk)
+
+    def _heard(self, name: str, power: Power) -> None:
+        """An event, in the driver's thread: the same as a report, only sooner."""
+        try:
+            instance = Instance.objects.filter(ec2_id=name).first()
+            if instance is not None:
+                observe(instance, power)
+        except Exception:
+            logger.exception("the event %s of %s could not be used; the next report will be", power, name)
+        finally:
+            connection.close()
+
+
+class Watcher:
+    """All of one process: threads for hosts, the sweep, and the signs of life."""
+
+    def __init__(self) -> None:
+        self._watches: dict[tuple[object, ...], HostWatch] = {}
+        self._over = threading.Event()
+
+    def stop(self, *_: object) -> None:
+        self._over.set()
+
+    def run(self) -> None:
+        beat_at = rows_at = sweep_at = 0.0
+        while not self._over.wait(0.2):
+            now = time.monotonic()
+            try:
+                if now >= rows_at:
+                    rows_at = now + ROWS_EVERY_S
+                    self._follow_rows()
+                if now >= sweep_at:
+                    sweep_at = now + SWEEP_EVERY_S
+                    sweep()
+                if now >= beat_at:
+                    beat_at = now + BEAT_EVERY_S
+                    Heartbeat.beat(WATCHER)
+                    async_task("operations.tasks.beat")
+            except Exception:  # the database or the broker is away; it may come back
+                logger.exception("the watcher goes on")
+        for watch in self._watches.values():
+            watch.stop()
+
+    def _follow_rows(self) -> None:
+        """Start and stop threads so that they match the host rows as they are now."""
+        groups: dict[object, list[Host]] = {}
+        for host in Host.objects.order_by("pk"):
+            groups.setdefault(SIMULATED if host.driver == SIMULATED else host.pk, []).append(host)
+        wanted = {tuple((h.pk, h.driver, h.uri, repr(h.options)) for h in hosts): hosts for hosts in groups.values()}
+        for facts in self._watches.keys() - wanted.keys():
+            self._watches.pop(facts).stop()
+        for facts in wanted.keys() - self._watches.keys():
+            self._watches[facts] = HostWatch(wanted[facts])
+            self._watches[facts].start()
+
+
+__all__ = ["WATCHER", "WORKER", "Watcher"]

@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_save
+
+
+class NetworkingConfig(AppConfig):
+    name = "networking"
+    verbose_name = "Networking"
+
+    def ready(self) -> None:
+        from networking.services import give_default_network
+
+        post_save.connect(give_default_network, sender="portal.Tenant", dispatch_uid="default-network")

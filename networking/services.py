@@ -1,0 +1,128 @@
+"""Networks as rows: what every tenant begins with, and addresses for new instances."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from networking.models import Counter, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
+from portal.errors import CloudError
+from portal.models import Tenant
+
+DEFAULT_VPC_CIDR = "172.31.0.0/16"
+DEFAULT_SUBNET_CIDR = "172.31.0.0/17"
+OPEN_TO_ALL = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultNetwork:
+    vpc: Vpc
+    subnet: Subnet
+    group: SecurityGroup
+
+
+@transaction.atomic
+def default_network(tenant: Tenant) -> DefaultNetwork:
+    """The tenant's default VPC, subnet and group, made on first use."""
+    subnet = Subnet.objects.filter(tenant=tenant, is_default_for_zone=True).select_related("vpc").first()
+    if subnet is not None:
+        return DefaultNetwork(subnet.vpc, subnet, SecurityGroup.objects.get(vpc=subnet.vpc, name="default"))
+    vpc, _made = Vpc.objects.get_or_create(tenant=tenant, is_default=True, defaults={"cidr": DEFAULT_VPC_CIDR})
+    subnet = Subnet.objects.create(
+        tenant=tenant, vpc=vpc, cidr=DEFAULT_SUBNET_CIDR, zone=settings.DEFAULT_ZONE, is_default_for_zone=True
+    )
+    group = create_group(vpc, "default", "default VPC security group")
+    SecurityGroupRule.objects.create(group=group, protocol="-1", peer_group=group)
+    return DefaultNetwork(vpc, subnet, group)
+
+
+def give_default_network(instance: Tenant, created: bool, **_: object) -> None:
+    """Every new tenant begins with a network, whichever way it was made."""
+    if created:
+        default_network(instance)
+
+
+def create_group(vpc: Vpc, name: str, description: str) -> SecurityGroup:
+    """A group of that name with the rule that EC2 gives each: everything may go out."""
+    group = SecurityGroup.objects.create(tenant_id=vpc.tenant_id, vpc=vpc, name=name, description=description)
+    SecurityGroupRule.objects.create(group=group, is_egress=True, protocol="-1", cidr_ipv4=OPEN_TO_ALL)
+    return group
+
+
+def interfaces_for(
+    instance_ids: Sequence[str], subnet: Subnet, groups: Sequence[SecurityGroup]
+) -> list[NetworkInterface]:
+    """One interface for each instance, with addresses of its own; in the caller's transaction, two inserts in all."""
+    now = timezone.now()
+    private = _private_addresses(subnet, len(instance_ids))
+    public = _public_addresses(len(instance_ids)) if subnet.maps_public_ip else [None] * len(instance_ids)
+    made = NetworkInterface.objects.bulk_create(
+        NetworkInterface(
+            tenant_id=subnet.tenant_id,
+            subnet=subnet,
+            instance_id=instance_id,
+            mac=_new_mac(),
+            private_ip=private_ip,
+            public_ip=public_ip,
+            attached_at=now,
+        )
+        for instance_id, private_ip, public_ip in zip(instance_ids, private, public, strict=True)
+    )
+    through = NetworkInterface.groups.through
+    through.objects.bulk_create(
+        through(networkinterface_id=interface.pk, securitygroup_id=group.pk) for interface in made for group in groups
+    )
+    return made
+
+
+def _new_mac() -> str:
+    """A locally administered address; 16 million million of them make a clash an error nobody meets twice."""
+    tail = secrets.token_bytes(5)
+    return "02:" + ":".join(f"{byte:02x}" for byte in tail)
+
+
+def _private_addresses(subnet: Subnet, count: int) -> list[str]:
+    """``count`` addresses of the subnet that no interface has, going round it before any comes again."""
+    network = ipaddress.IPv4Network(subnet.cidr)
+    usable = network.num_addresses - 5  # EC2 keeps the first four and the last
+    found: list[str] = []
+    for _round in range(64):
+        step = max(count - len(found), 1)
+        Subnet.objects.filter(pk=subnet.pk).update(next_host=F("next_host") + step)
+        end = Subnet.objects.values_list("next_host", flat=True).get(pk=subnet.pk)
+        tried = [str(network[4 + (n - 4) % usable]) for n in range(end - step, end)]
+        taken = set(
+            NetworkInterface.objects.filter(subnet=subnet, private_ip__in=tried).values_list("private_ip", flat=True)
+        )
+        found += [address for address in dict.fromkeys(tried) if address not in taken and address not in found]
+        if len(found) >= count:
+            return found[:count]
+    raise CloudError(
+        f"subnet {subnet} has no {count} free addresses left; terminate instances in it or use another subnet",
+        code="InsufficientFreeAddressesInSubnet",
+    )
+
+
+def _public_addresses(count: int) -> list[str]:
+    from networking.backends.usermode import loopback_address
+
+    seed = settings.SECRET_KEY
+    for _round in range(64):
+        tried = [loopback_address(number, seed) for number in Counter.take("public-address", count)]
+        if not NetworkInterface.objects.filter(public_ip__in=tried).exists():
+            return tried
+    raise CloudError("no public address is free", code="InsufficientAddressCapacity")
+
+
+def release_interfaces(instance_ids: Sequence[str]) -> None:
+    """Let go of the interfaces that end with their instances; the others are only detached."""
+    mine = NetworkInterface.objects.filter(instance_id__in=instance_ids)
+    mine.filter(delete_on_termination=True).delete()
+    mine.update(instance_id="", attached_at=None, forwards=[])

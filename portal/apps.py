@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_save
+
+
+class PortalConfig(AppConfig):
+    name = "portal"
+    verbose_name = "Tenants and users"
+
+    def ready(self) -> None:
+        from portal.tenants import give_default_quotas
+
+        post_save.connect(give_default_quotas, sender="portal.Tenant", dispatch_uid="default-quotas")

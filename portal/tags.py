@@ -1,0 +1,75 @@
+"""Tags as EC2 keeps them: checked, replaced by key, at most fifty on one resource."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from django.db.models import Count
+
+from portal.errors import CloudError
+from portal.models import Tag, Tenant
+from portal.models.tag import MAX_KEY, MAX_TAGS, MAX_VALUE
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Raise what EC2 would say of a bad key or value."""
+    if len(tags) > MAX_TAGS:
+        raise CloudError(f"{len(tags)} tags given; a resource takes {MAX_TAGS}", code="TagLimitExceeded")
+    for key, value in tags.items():
+        if not key or len(key) > MAX_KEY:
+            raise CloudError(f"Tag key '{key[:40]}' must have between 1 and {MAX_KEY} characters")
+        if key.lower().startswith("aws:"):
+            raise CloudError(f"Tag keys starting with 'aws:' are reserved for internal use: '{key[:40]}'")
+        if len(value) > MAX_VALUE:
+            raise CloudError(f"The value of tag '{key}' has {len(value)} characters; at most {MAX_VALUE} are allowed")
+
+
+def add_tags(tenant: Tenant, resource_type: str, resource_ids: Iterable[str], tags: Mapping[str, str]) -> None:
+    """Tag resources that were made a moment ago, in the same transaction: no old tags to look for."""
+    Tag.objects.bulk_create(
+        Tag(tenant=tenant, resource_type=resource_type, resource_id=resource_id, key=key, value=value)
+        for resource_id in resource_ids
+        for key, value in tags.items()
+    )
+
+
+def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping[str, str]) -> None:
+    """Set tags on resources given as (type, id), replacing values of keys that are there.  In a transaction."""
+    check_tags(tags)
+    ids = [resource_id for _kind, resource_id in resources]
+    Tag.objects.bulk_create(
+        [
+            Tag(tenant=tenant, resource_type=kind, resource_id=resource_id, key=key, value=value)
+            for kind, resource_id in resources
+            for key, value in tags.items()
+        ],
+        update_conflicts=True,
+        unique_fields=["resource_id", "key"],
+        update_fields=["value"],
+    )
+    counted = Tag.objects.filter(resource_id__in=ids).values("resource_id").order_by().annotate(n=Count("pk"))
+    crowded = counted.filter(n__gt=MAX_TAGS).first()
+    if crowded is not None:
+        raise CloudError(
+            f"{crowded['resource_id']} would have {crowded['n']} tags; a resource takes {MAX_TAGS}: delete some first",
+            code="TagLimitExceeded",
+        )
+
+
+def delete_tags(tenant: Tenant, resource_ids: Sequence[str], tags: Mapping[str, str | None] | None) -> None:
+    """Delete tags by key, or by key and value; all of them where ``tags`` is None."""
+    rows = Tag.objects.filter(tenant=tenant, resource_id__in=resource_ids)
+    if tags is None:
+        rows.delete()
+        return
+    for key, value in tags.items():
+        (rows.filter(key=key) if value is None else rows.filter(key=key, value=value)).delete()
+
+
+def tags_of(resource_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Tags by resource id, in one query."""
+    found: dict[str, dict[str, str]] = {}
+    rows = Tag.objects.filter(resource_id__in=resource_ids) if resource_ids else Tag.objects.none()
+    for resource_id, key, value in rows.values_list("resource_id", "key", "value"):
+        found.setdefault(resource_id, {})[key] = value
+    return found
