@@ -11,12 +11,16 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.parsers import EC2QueryParser
 from botocore.session import get_session
 
 from ec2api.protocol.model import Operation, operation
 from ec2api.protocol.request import parse, read_form
 from ec2api.protocol.response import render
+from ec2api.protocol.signature import SignedRequest, read_credential, verify
 
 ROUNDS = 9
 NOW = datetime(2026, 11, 23, 9, 15, 46, tzinfo=UTC)
@@ -146,6 +150,16 @@ def median_ms(work: Callable[[], object]) -> float:
     return round(statistics.median(times) * 1000, 3)
 
 
+def signed(body: bytes) -> SignedRequest:
+    request = AWSRequest("POST", "http://localhost:8000/", headers={"Content-Type": "text/plain"}, data=body)
+    SigV4Auth(Credentials("AKIAEXAMPLE", "secret"), "ec2", "us-east-1").add_auth(request)
+    return SignedRequest("POST", "/", "", [("Host", "localhost:8000"), *request.headers.items()], body)
+
+
+def check(request: SignedRequest) -> None:
+    verify(request, read_credential(request), "secret", datetime.now(UTC))
+
+
 def known(name: str) -> Operation:
     found = operation("ec2", name)
     assert found is not None
@@ -164,7 +178,9 @@ def main() -> None:
         "&TagSpecification.1.ResourceType=instance&TagSpecification.1.Tag.1.Key=Name&TagSpecification.1.Tag.1.Value=x"
         "&BlockDeviceMapping.1.DeviceName=%2Fdev%2Fxvda&BlockDeviceMapping.1.Ebs.VolumeSize=8"
     )
+    request = signed(launch.encode())
     result = {
+        "verify_signature_ms": median_ms(lambda: check(request)),
         "render_1_instance_ms": median_ms(lambda: render(describe, one, "r-1", "2016-11-15")),
         "render_1000_instances_ms": median_ms(lambda: render(describe, thousand, "r-1", "2016-11-15")),
         "render_1000_instances_bytes": len(body),

@@ -91,7 +91,7 @@ class Shape:
     @cached_property
     def element(self) -> Member:
         """Of a list."""
-        return self._model.member("", self._data["member"])
+        return self._model.member("item" if self._model.protocol == "ec2" else "member", self._data["member"])
 
 
 @dataclass(frozen=True, eq=False)

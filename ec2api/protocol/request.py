@@ -6,7 +6,7 @@ the TypedDicts of types-boto3-ec2.  Work is linear in the number of fields, what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import parse_qsl
@@ -22,7 +22,17 @@ MAX_NAME = 255
 
 # Fields of the protocol itself, and of signatures in the query; no operation has a parameter of such a name.
 PROTOCOL_FIELDS = frozenset(
-    "Action Version AWSAccessKeyId Signature SignatureMethod SignatureVersion SecurityToken Timestamp Expires".split()
+    {
+        "Action",
+        "Version",
+        "AWSAccessKeyId",
+        "Expires",
+        "SecurityToken",
+        "Signature",
+        "SignatureMethod",
+        "SignatureVersion",
+        "Timestamp",
+    }
 )
 
 Raw = dict[str | int, object]
@@ -149,8 +159,8 @@ def _finish(node: _Node, raw: object, path: str) -> object:
 
 
 def _finish_structure(node: _Structure, raw: Raw, prefix: str) -> Raw:
-    for key, request_name in node.required:
-        if key not in raw:
+    for name, request_name in node.required:
+        if name not in raw:
             raise ApiError("MissingParameter", f"The request must contain the parameter {prefix}{request_name}")
     for key, value in raw.items():
         if isinstance(value, dict):
@@ -164,17 +174,21 @@ def _finish_structure(node: _Structure, raw: Raw, prefix: str) -> Raw:
 def _reader(operation: Operation) -> _Structure:
     if operation.input is None:
         return _Structure()
-    built: dict[str, _Node] = {}
-    return _structure(operation.input, operation.protocol, built, snake)
+    top = _structure(operation.input, operation.protocol, {})
+    return _Structure(
+        members={name: (snake(key), node) for name, (key, node) in top.members.items()},
+        required=[(snake(key), name) for key, name in top.required],
+        request_names={snake(key): name for key, name in top.request_names.items()},
+    )
 
 
-def _structure(shape: Shape, protocol: str, built: dict[str, _Node], rename: Callable[[str], str]) -> _Structure:
-    node = built[shape.name] = _Structure()
+def _structure(shape: Shape, protocol: str, built: dict[str, _Node]) -> _Structure:
+    node = _Structure()
+    built[shape.name] = node
     for member in shape.members.values():
-        key = rename(member.name)
-        node.members[member.request_name] = (key, _node(member.shape, protocol, built))
-        node.request_names[key] = member.request_name
-    node.required = [(rename(name), shape.members[name].request_name) for name in shape.required]
+        node.members[member.request_name] = (member.name, _node(member.shape, protocol, built))
+        node.request_names[member.name] = member.request_name
+    node.required = [(name, shape.members[name].request_name) for name in shape.required]
     return node
 
 
@@ -183,9 +197,10 @@ def _node(shape: Shape, protocol: str, built: dict[str, _Node]) -> _Node:
     if shape.name in built:
         return built[shape.name]
     if shape.type == "structure":
-        return _structure(shape, protocol, built, str)
+        return _structure(shape, protocol, built)
+    node: _Node
     if shape.type == "list":
-        label = None if protocol == "ec2" else shape.element.request_name or "member"
+        label = None if protocol == "ec2" else shape.element.request_name
         node = _List(_node(shape.element.shape, protocol, built), label)
     else:
         node = _Scalar(CONVERTERS[shape.type](shape))

@@ -20,6 +20,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from threading import Lock
 
 from ec2api.protocol.model import API_VERSIONS, Member, Operation, Shape
 from ec2api.protocol.text import escape
@@ -140,15 +141,18 @@ def _listed(values: object) -> object:
 
 _namespaces: dict[str, dict[str, object]] = {}
 _compiled: dict[tuple[str, str], Write] = {}
+_compiling = Lock()
 
 
 def _writer(operation: Operation) -> Write:
-    """The function for the operation's output.  Two threads may both compile it, which does no harm."""
+    """The function for the operation's output."""
     assert operation.output is not None  # noqa: S101 - the caller has looked
     key = (operation.service, operation.output.name)
     found = _compiled.get(key)
     if found is None:
-        found = _compiled[key] = _compile(operation.service, operation.output)
+        # One at a time: functions call one another, and a second thread must not find half of them.
+        with _compiling:
+            found = _compiled[key] = _compile(operation.service, operation.output)
     return found
 
 
@@ -196,7 +200,7 @@ def _member(member: Member) -> Iterator[str]:
     if shape.type == "structure":
         yield f'a("<{tag}>"); S_{_checked(shape.name)}(x, a); a("</{tag}>")'
     elif shape.type == "list":
-        element, item = shape.element.shape, _checked(shape.element.reply_name or "member")
+        element, item = shape.element.shape, _checked(shape.element.reply_name)
         yield f'if not x: a("<{tag}/>")'
         yield "else:"
         yield f'    a("<{tag}>")'
