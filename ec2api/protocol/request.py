@@ -113,10 +113,10 @@ def _place(node: _Node, spot: Raw, name: str, text: str) -> None:
             key, node = _index(part, parts[: depth + 1]), node.element
         else:
             raise _unknown(".".join(parts[: depth + 1]))
-        if depth < last:
-            spot = _descend(spot, key) if not isinstance(node, _Scalar) else spot
+        if depth < last and not isinstance(node, _Scalar):
+            spot = _descend(spot, key)
     if isinstance(node, _List):
-        # A list without numbers: libcloud sends KeyName=one.  With nothing in it, STS means the empty list.
+        # A list without numbers: libcloud sends KeyName=one.  With no value, STS clients mean the empty list.
         spot = _descend(spot, key)
         if node.label and not text:
             return
