@@ -54,7 +54,7 @@ def read_by_botocore(op: Operation, document: bytes, status: int = 200) -> dict[
     return dict(_service(op.service)[2].parse(response, theirs(op).output_shape))
 
 
-def full(shape: Shape, length: int = 2) -> object:
+def full(shape: Shape, length: int = 2) -> Any:
     """A value with every member there is, each scalar different from its default."""
     if shape.type == "structure":
         return {name: full(member.shape, length) for name, member in shape.members.items()}
