@@ -27,6 +27,13 @@ def environment_of(pid: int) -> dict[str, str]:
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
+def command_line_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def marked(data_dir: Path, program: str = "") -> list[int]:
     """The processes that belong to a run on ``data_dir``, of one program if it is named."""
     found = []
@@ -63,7 +70,6 @@ def end(pids: Iterable[int], patience_s: float = 5) -> None:
     send(pids, signal.SIGTERM)
     deadline = time.monotonic() + patience_s
     while (pids := [pid for pid in pids if is_alive(pid)]) and time.monotonic() < deadline:
-        reap()
         time.sleep(0.05)
     send(pids, signal.SIGKILL)
 

@@ -13,23 +13,26 @@ import sys
 import threading
 import time
 import urllib.parse
+from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
 from scripts import processes
 from scripts.console import Stop, complain, say, show, tail
-from scripts.options import ROOT, Options
+from scripts.options import Options
 from scripts.steps import prepare
 from scripts.supervision import TIED, configuration
 
 HEALTHY_WITHIN_S = 120
 STOP_WITHIN_S = 12
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    for number in END_SIGNALS:
+        signal.signal(number, signal.default_int_handler)
     try:
         options = Options.read()
         make_directories(options)
@@ -105,9 +108,10 @@ class Run:
         self.options = options
         self.stopping = threading.Event()
         self.is_forced = False
+        self.said: deque[str] = deque(maxlen=5)  # the supervisor's last words
 
     def until_stopped(self) -> int:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in END_SIGNALS:
             signal.signal(number, self.on_signal)
         processes.adopt_orphans()
         supervisor = self.start_supervisor()
@@ -118,9 +122,10 @@ class Run:
         self.stopping.set()
         self.stop(supervisor)
         if died:
+            last_words = "\n".join(self.said)
             raise Stop(
-                f"The supervisor died (status {supervisor.returncode}), so everything was stopped; start again with"
-                f" `make run`.\nIts log is in {self.options.logs}/supervisord.log"
+                f"{last_words}\n\nThe supervisor died (status {supervisor.returncode}), so everything was stopped;"
+                f" start again with `make run`.\nIts log is {self.options.logs}/supervisord.log"
             )
         say("Stopped. Guests go on running; `make run` finds them again.")
         return 0
@@ -136,11 +141,11 @@ class Run:
             "Starting web server, worker and watcher"
             + (", and this machine's libvirt" if self.options.is_local else "")
         )
-        file = self.options.runtime / "supervisord.conf"
-        file.write_text(configuration(local_host=self.options.is_local))
+        file = Path("run", "supervisord.conf")
+        (self.options.data_dir / file).write_text(configuration(local_host=self.options.is_local))
         supervisor = subprocess.Popen(
             [*TIED.split(), sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(file)],
-            cwd=ROOT,
+            cwd=self.options.data_dir,
             env=self.options.environment(sys.executable),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -155,6 +160,7 @@ class Run:
     def report_restarts(self, lines: IO[str]) -> None:
         """Show what the supervisor says about programs that ended by themselves."""
         for line in lines:
+            self.said.append(line.rstrip())
             _, found, what = line.partition("exited: ")
             if found and not self.stopping.is_set():
                 program, _, how = what.strip().partition(" ")

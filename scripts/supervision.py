@@ -32,7 +32,7 @@ LIBVIRTD = Program("libvirtd", f"{PYTHON} -m compute.localhost.daemon", stop_wai
 
 
 def configuration(*, local_host: bool) -> str:
-    """Paths come from the environment and from where the file is, so that none needs quoting.
+    """Paths come from the environment or are relative to DATA_DIR, where the supervisor starts: none needs quoting.
 
     libvirtd is outside the group: the supervisor stops the group at once, and only then what it talks to.
     """
@@ -50,10 +50,10 @@ def supervisord_section() -> str:
     return (
         "[supervisord]\n"
         "nodaemon=true\n"
-        "logfile=%(here)s/../logs/supervisord.log\n"
+        "logfile=logs/supervisord.log\n"
         "logfile_maxbytes=5MB\n"
         "logfile_backups=2\n"
-        "pidfile=%(here)s/supervisord.pid\n"
+        "pidfile=run/supervisord.pid\n"
         f"{user}"
     )
 
@@ -75,7 +75,7 @@ def program_section(program: Program, *, priority: int) -> str:
         f"stopasgroup={str(program.whole_group).lower()}\n"
         "killasgroup=true\n"
         "redirect_stderr=true\n"
-        f"stdout_logfile=%(here)s/../logs/{program.name}.log\n"
+        f"stdout_logfile=logs/{program.name}.log\n"
         f"stdout_logfile_maxbytes={LOG_BYTES}\n"
         f"stdout_logfile_backups={LOG_COPIES}\n"
     )
