@@ -49,7 +49,7 @@ def settle_terminated(instance: Instance, *, reason_code: str = "", reason: str 
     unplace(instance)
     Instance.objects.filter(pk=instance.pk).update(power=Power.OFF)
     instance.move_to(S.TERMINATED, reason_code=reason_code or instance.reason_code, reason=reason or instance.reason)
-    given_back = {
+    given_back: dict[str, int] = {
         Resource.INSTANCES: 1,
         Resource.VCPUS: instance.vcpus_reserved,
         Resource.MEMORY_MIB: instance.memory_reserved_mib,
