@@ -20,6 +20,15 @@ class NotSupported(DriverError):
     """The driver lacks this capability; said before anything is started."""
 
 
+class PortTaken(DriverError):
+    """A port of the host that the domain was to have is in use or forbidden; choose another and try again."""
+
+    def __init__(self, message: str, address: str, port: int) -> None:
+        super().__init__(message)
+        self.address = address
+        self.port = port
+
+
 class Power(StrEnum):
     """What a hypervisor says of a domain.  A domain that is not listed is OFF."""
 
