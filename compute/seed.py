@@ -12,7 +12,9 @@ import pycdlib
 LABEL = "cidata"
 # Type, base64, and a comment; the comment is cut down to what needs no quoting anywhere.
 PUBLIC_KEY = re.compile(r"\s*([a-z0-9][a-z0-9@.-]{2,63}) ([A-Za-z0-9+/]{16,}={0,3})(?:[ \t]+([^\r\n]*))?\s*")
-HOSTNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
+HOSTNAME = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
 INSTANCE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 

@@ -42,6 +42,8 @@ POWERS = {
     libvirt.VIR_DOMAIN_SHUTOFF: Power.OFF,
     libvirt.VIR_DOMAIN_CRASHED: Power.CRASHED,
 }
+# The guest has powered off; libvirt is clearing away.
+DOWN = (libvirt.VIR_DOMAIN_SHUTDOWN, libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED)
 EVENTS = {
     libvirt.VIR_DOMAIN_EVENT_STARTED: Power.RUNNING,
     libvirt.VIR_DOMAIN_EVENT_RESUMED: Power.RUNNING,
@@ -89,13 +91,15 @@ class LibvirtDriver(Driver):
     def report(self) -> HostReport:
         with self._connection.calling("report") as connection:
             statistics = connection.getAllDomainStats(STATISTICS, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT)
-            _model, memory_mib, vcpus, *_rest = connection.getInfo()
-            free_mib = connection.getFreeMemory() // 2**20
+            vcpus = connection.getInfo()[2]
+            memory = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
             hypervisor = self._hypervisor(connection)
         domains = tuple(self._domain_report(domain, values) for domain, values in statistics)
         present = {(domain.UUIDString(), domain.ID()) for domain, _values in statistics}
         self._marks = {run: mark for run, mark in self._marks.items() if run in present}
-        return HostReport(domains, vcpus, memory_mib, free_mib, hypervisor=hypervisor)
+        # Not getInfo()'s memory: it leaves out what was added to a machine after its boot.
+        free_kib = sum(memory.get(kind, 0) for kind in ("free", "buffers", "cached"))
+        return HostReport(domains, vcpus, memory["total"] // 1024, free_kib // 1024, hypervisor=hypervisor)
 
     def _hypervisor(self, connection: Any) -> str:
         library = _version(connection.getLibVersion())
@@ -190,7 +194,16 @@ class LibvirtDriver(Driver):
             raise DriverError(
                 f"host {self.host.name} has a domain {spec.name} with another UUID, {domain.UUIDString()}"
             )
-        return bool(domain.isActive())
+        try:
+            state = domain.state()[0]
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return False
+            raise
+        if state not in DOWN:
+            return True
+        _unless_off(domain.destroy)  # gone before the new one comes
+        return False
 
     def shutdown(self, name: str) -> None:
         with self._connection.calling(f"shut down {name}") as connection:

@@ -1,17 +1,22 @@
 """The private libvirtd of one DATA_DIR, in the foreground: ``python -m compute.localhost.daemon``.
 
-It becomes libvirtd by exec, so whoever supervises it supervises libvirtd itself.  Domains are processes of their own
-and survive its end, however it comes.
+Domains are processes of their own and survive its end, however it comes.  While it lives it is also who collects them
+when they end: libvirt waits until an ended QEMU is gone, which takes seconds, or for ever, where process 1 collects
+orphans slowly or not at all (in a container).
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import fcntl
 import grp
 import os
 import shutil
+import signal
 import stat
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -36,6 +41,8 @@ namespaces = []
 remember_owner = 0
 """
 KVM = Path("/dev/kvm")
+LOCK_WAIT_S = 3.0  # for a libvirtd whose supervisor was killed just now
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
 class CannotStart(Exception):
@@ -73,13 +80,18 @@ def _forget_other_boots(run: Path) -> None:
 def hold_lock(paths: Paths) -> None:
     """Take the lock that libvirtd inherits and holds until its end; raises CannotStart if another has it."""
     fd = os.open(paths.lock, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pid = os.read(fd, 32).decode().strip() or "unknown"
-        raise CannotStart(
-            f"libvirtd for {paths.data_dir} is running already, as process {pid}; stop it first"
-        ) from None
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            holder = os.pread(fd, 32, 0).decode().strip() or "unknown"
+            if Path(f"/proc/{holder}").exists() or time.monotonic() > deadline:
+                raise CannotStart(
+                    f"libvirtd for {paths.data_dir} is running already, as process {holder}; stop it first"
+                ) from None
+            time.sleep(0.05)
     os.ftruncate(fd, 0)
     os.write(fd, f"{os.getpid()}\n".encode())
     os.set_inheritable(fd, True)
@@ -119,7 +131,7 @@ def privileges(paths: Paths) -> list[str]:
     groups = ["--clear-groups"] if group is None else [f"--groups={group}"]
     only = "-all,+net_bind_service"
     return [
-        *("setpriv", f"--reuid={paths.uid}", f"--regid={paths.gid}", *groups),
+        *("setpriv", f"--reuid={paths.uid}", f"--regid={paths.gid}", *groups, "--pdeathsig=KILL"),
         *(f"--inh-caps={only}", f"--ambient-caps={only}", f"--bounding-set={only}", "--"),
     ]
 
@@ -153,24 +165,53 @@ def command(paths: Paths) -> list[str]:
     return [*namespace, *binds, "--", *privileges(paths), libvirtd]
 
 
-def run(data_dir: Path | str) -> None:
-    """Become the libvirtd of a DATA_DIR; returns only by an exception."""
+def run(data_dir: Path | str) -> int:
+    """Run the libvirtd of a DATA_DIR until it ends or SIGTERM or SIGINT comes; its exit status."""
     paths = paths_for(data_dir)
     line = command(paths)
     paths.prepare()  # the lock needs its directory
     hold_lock(paths)
     configure(paths)
-    os.chdir("/")
-    os.execvpe(line[0], line, environment(paths))  # noqa: S606
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    child = os.fork()
+    if child == 0:
+        _become(line, environment(paths))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: _tell(child, number))
+    while True:  # whatever ends is collected: libvirtd, but also the domains it started
+        pid, status = os.wait()
+        if pid == child:
+            return os.waitstatus_to_exitcode(status)
+
+
+def _become(line: list[str], env: dict[str, str]) -> None:
+    """Exec libvirtd, to be killed when this process is: a libvirtd that nobody supervises would hold the lock."""
+    try:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.chdir("/")
+        os.execvpe(line[0], line, env)  # noqa: S606
+    except OSError as error:
+        print(f"compute.localhost.daemon: {line[0]}: {error}", file=sys.stderr)
+    finally:
+        os._exit(127)
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def _tell(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def main() -> int:
     """Run for the DATA_DIR of the environment."""
     try:
-        run(os.environ.get("DATA_DIR") or "var")
+        return run(os.environ.get("DATA_DIR") or "var")
     except (CannotStart, UnsafePath, OSError) as error:
         print(f"compute.localhost.daemon: {error}", file=sys.stderr)
-    return 1
+        return 1
 
 
 if __name__ == "__main__":
