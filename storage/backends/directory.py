@@ -61,7 +61,21 @@ class DirectoryBackend(Backend):
         with self._finished(target) as temporary:
             # Relative: libvirt may know the datastore by another path than we do.
             backing = os.path.relpath(image.resolve(), target.parent.resolve())
-            _run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", backing, "-F", "qcow2", str(temporary), f"{size_gib}G"])
+            _run(
+                [
+                    "qemu-img",
+                    "create",
+                    "-q",
+                    "-f",
+                    "qcow2",
+                    "-b",
+                    backing,
+                    "-F",
+                    "qcow2",
+                    str(temporary),
+                    f"{size_gib}G",
+                ]
+            )
         return str(target)
 
     def create_empty(self, volume_id: str, size_gib: int) -> str:
