@@ -50,11 +50,11 @@ class LocalHost:
         log = (self.paths.data_dir / "daemon.log").open("ab")
         environment = {**os.environ, "DATA_DIR": str(self.paths.data_dir)}
         command = [sys.executable, "-m", "compute.localhost.daemon"]
-        self.daemon = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
+        daemon = self.daemon = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
         probe = self.driver("probe")
 
         def answers():
-            assert self.daemon.poll() is None, (self.paths.data_dir / "daemon.log").read_text()
+            assert daemon.poll() is None, (self.paths.data_dir / "daemon.log").read_text()
             try:
                 return probe.report()
             except Exception:

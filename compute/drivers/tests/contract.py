@@ -56,7 +56,7 @@ class DriverContract:
         assert (domain.vcpus, domain.memory_mib) == (running.vcpus, running.memory_mib)
 
     def test_counters_of_a_running_domain_grow(self, driver, running):
-        def cpu_time():
+        def cpu_time() -> int:
             return next(d.cpu_time_ns for d in driver.report().domains if d.name == running.name) or 0
 
         first = cpu_time()

@@ -14,15 +14,24 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from compute.drivers.base import Disk, DriverError, HostSettings, HostUnreachable, PortForward, PortTaken, Power
+from compute.drivers.base import (
+    Disk,
+    DomainSpec,
+    DriverError,
+    HostSettings,
+    HostUnreachable,
+    PortForward,
+    PortTaken,
+    Power,
+)
 from compute.drivers.kvm import KvmDriver
-from compute.drivers.tests.conftest import PROJECT, SSH
+from compute.drivers.tests.conftest import PROJECT, SSH, LocalHost
 from compute.drivers.tests.contract import DriverContract, wait_until
 
 pytestmark = pytest.mark.host
 
 
-def login(host, spec, user="root", limit_s=60.0):
+def login(host: LocalHost, spec: DomainSpec, user: str = "root", limit_s: float = 60.0) -> paramiko.SSHClient:
     """An SSH client logged in by the forwarded port, as soon as the guest lets it."""
     forward = host.ssh(spec)
     deadline = time.monotonic() + limit_s
@@ -48,8 +57,12 @@ def login(host, spec, user="root", limit_s=60.0):
             time.sleep(0.3)
 
 
-def say(client, command):
-    return client.exec_command(command, timeout=20)[1].read().decode().strip()
+def say(client: paramiko.SSHClient, command: str) -> str:
+    # All three are kept until the end: paramiko half-closes the channel when it forgets the first.
+    _stdin, stdout, _stderr = client.exec_command(command, timeout=20)
+    said = stdout.read().decode().strip()
+    assert stdout.channel.recv_exit_status() == 0
+    return said
 
 
 @pytest.fixture(autouse=True)
