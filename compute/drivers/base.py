@@ -21,11 +21,12 @@ class NotSupported(DriverError):
 
 
 class PortTaken(DriverError):
-    """A port to be forwarded is somebody else's; choose another."""
+    """A port of the host that the domain was to have is in use or forbidden; choose another and try again."""
 
-    def __init__(self, address: str, port: int) -> None:
-        super().__init__(f"port {port} of {address} is taken")
-        self.address, self.port = address, port
+    def __init__(self, message: str, address: str, port: int) -> None:
+        super().__init__(message)
+        self.address = address
+        self.port = port
 
 
 class Power(StrEnum):
