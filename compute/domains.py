@@ -6,11 +6,12 @@ import logging
 
 from django.conf import settings
 
-from compute.drivers.base import Disk, DomainSpec, Driver, Interface, PortForward, PortTaken
+from compute.drivers.base import Disk, DomainSpec, Driver, Interface, PortTaken
 from compute.models import Host, Instance
 from compute.seed import seed_iso
 from networking.backends import usermode
 from networking.backends.usermode import Ingress, Plan
+from networking.forwards import PortForward
 from networking.models import NetworkInterface, SecurityGroupRule
 from storage.files import backend_of, make_volume_file
 from storage.models import Volume

@@ -20,7 +20,9 @@ SECRET_KEY = env_secret("SECRET_KEY", DATA_DIR / "secrets" / "secret_key")
 SEALING_KEYS = [env_secret("SEALING_KEY", DATA_DIR / "secrets" / "sealing_key"), *env_list("OLD_SEALING_KEYS")]
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "*")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
-PUBLIC_URL = env_str("PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+BIND = env_str("BIND", "127.0.0.1")
+REACHED_AT = "127.0.0.1" if BIND.strip("0.:") == "" else BIND  # 0.0.0.0 and :: are every address
+PUBLIC_URL = env_str("PUBLIC_URL", f"http://{REACHED_AT}:{PORT}").rstrip("/")
 
 # The cloud
 REGION = env_str("REGION", "us-east-1")

@@ -28,7 +28,9 @@ def session_of(cloud: Cloud, tenant: str = "demo") -> boto3.Session:
 
 def ec2_of(cloud: Cloud, tenant: str = "demo", *, attempts: int = 3) -> EC2Client:
     config = Config(retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=5, read_timeout=30)
-    return session_of(cloud, tenant).client("ec2", endpoint_url=cloud.tenant(tenant)["AWS_ENDPOINT_URL"], config=config)
+    session, url = session_of(cloud, tenant), cloud.tenant(tenant)["AWS_ENDPOINT_URL"]
+    client: EC2Client = session.client("ec2", endpoint_url=url, config=config)
+    return client
 
 
 def aws(cloud: Cloud, *arguments: str, tenant: str = "demo") -> Any:

@@ -35,8 +35,8 @@ def driver_class(kind: str) -> type[Driver]:
         found = getattr(import_module(module), name)
     except ImportError as error:
         raise DriverError(f"driver {kind!r} cannot be used here: {error}") from error
-    assert isinstance(found, type)  # noqa: S101
-    assert issubclass(found, Driver)  # noqa: S101
+    assert isinstance(found, type)
+    assert issubclass(found, Driver)
     return found
 
 

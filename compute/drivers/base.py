@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from networking.forwards import PortForward
+
 
 class DriverError(Exception):
     """The host refused or failed; the message is fit for an operator's eyes."""
@@ -49,16 +51,6 @@ class Disk:
     serial: str = ""  # seen inside the guest, at most 20 characters
     read_only: bool = False
     cdrom: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PortForward:
-    """A port of the host's address that leads to a port of the domain (user-mode networking)."""
-
-    protocol: str  # "tcp" or "udp"
-    address: str  # on the host, such as 127.80.0.4
-    port: int
-    guest_port: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def boots(kernel: Path, paths: Paths, limit_s: float = BOOT_LIMIT_S) -> bool:
 
 def _says(process: subprocess.Popen[bytes], words: bytes, limit_s: float) -> bool:
     """Whether the words come out of a process in time."""
-    assert process.stdout is not None  # noqa: S101
+    assert process.stdout is not None
     heard = b""
     deadline = time.monotonic() + limit_s
     while words not in heard:

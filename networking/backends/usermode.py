@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from compute.drivers.base import PortForward
+from networking.forwards import PortForward
 
 MAX_FORWARDS = 100
 ALTERNATIVE = 8000  # port 22 that may not be bound becomes 8022, 80 becomes 8080

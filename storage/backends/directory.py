@@ -20,6 +20,7 @@ COPY_LIMIT_S = 3600.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 CONSOLE_LOG = "console.log"
 
+
 class DirectoryBackend(Backend):
     """Below ``root``: images/, volumes/vol-x.qcow2, instances/i-x/.
 

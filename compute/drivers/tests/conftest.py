@@ -15,12 +15,13 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from compute.drivers.base import Disk, DomainSpec, HostSettings, Interface, PortForward
+from compute.drivers.base import Disk, DomainSpec, HostSettings, Interface
 from compute.drivers.kvm import KvmDriver
 from compute.drivers.tests.contract import wait_until
 from compute.localhost.paths import Paths, paths_for
 from compute.seed import seed_iso
 from networking.backends.usermode import Ingress, loopback_address, plan
+from networking.forwards import PortForward
 from storage.backends.directory import DirectoryBackend
 
 PROJECT = Path(__file__).resolve().parents[3]

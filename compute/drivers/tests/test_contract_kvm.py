@@ -14,19 +14,11 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from compute.drivers.base import (
-    Disk,
-    DomainSpec,
-    DriverError,
-    HostSettings,
-    HostUnreachable,
-    PortForward,
-    PortTaken,
-    Power,
-)
+from compute.drivers.base import Disk, DomainSpec, DriverError, HostSettings, HostUnreachable, PortTaken, Power
 from compute.drivers.kvm import KvmDriver
 from compute.drivers.tests.conftest import PROJECT, SSH, LocalHost
 from compute.drivers.tests.contract import DriverContract, wait_until
+from networking.forwards import PortForward
 
 pytestmark = pytest.mark.host
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from compute.drivers.base import Disk, DomainSpec, Interface, PortForward
+from compute.drivers.base import Disk, DomainSpec, Interface
 from compute.drivers.domain_xml import domain_xml, marked, user_network
+from networking.forwards import PortForward
 
 GOLDEN = Path(__file__).parent / "golden"
 FORWARDED = Interface(

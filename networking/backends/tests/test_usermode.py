@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from compute.drivers.base import PortForward
 from networking.backends.usermode import Ingress, loopback_address, may_bind, plan
+from networking.forwards import PortForward
 
 ANYWHERE = "0.0.0.0/0"
 ADDRESS = "127.80.0.4"
