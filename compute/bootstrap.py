@@ -120,7 +120,8 @@ def _local() -> Iterator[str]:
     _image(datastore, path, hashlib.sha256(Path(path).read_bytes()).hexdigest())
     kind = accelerator(settings.DATA_DIR, built / f"{name}.vmlinuz")
     memory_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    reached = {"driver": "kvm", "uri": paths.uri, "options": {"accelerator": kind, "network": "usermode"}}
+    options = {"accelerator": kind, "network": "usermode", "datastore_at": paths.inside(datastore.path)}
+    reached = {"driver": "kvm", "uri": paths.uri, "options": options}
     Host.objects.update_or_create(
         name="localhost",
         defaults=reached,

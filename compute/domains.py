@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from django.conf import settings
 
@@ -14,7 +15,7 @@ from networking.backends.usermode import Ingress, Plan
 from networking.forwards import PortForward
 from networking.models import NetworkInterface, SecurityGroupRule
 from storage.files import backend_of, make_volume_file
-from storage.models import Volume
+from storage.models import Datastore, Volume
 
 logger = logging.getLogger(__name__)
 
@@ -28,17 +29,20 @@ def prepare(instance: Instance, host: Host, driver: Driver) -> None:
     )
     interfaces = list(NetworkInterface.objects.filter(instance_id=instance.ec2_id).select_related("subnet"))
     disks = [_disk(volume, n) for n, volume in enumerate(volumes)]
-    backend = backend_of(volumes[0].datastore)
+    datastore = volumes[0].datastore
+    backend = backend_of(datastore)
     seed = backend.write_instance_file(
         instance.ec2_id,
         "seed.iso",
         seed_iso(instance.ec2_id, hostname(instance), _keys(instance), bytes(instance.user_data)),
     )
-    disks.append(Disk(path=seed, format="raw", target="sda", read_only=True, cdrom=True))
+    disks.append(Disk(path=seed, format="raw", target="hdc", read_only=True, cdrom=True))
+    disks = [replace(disk, path=_on_host(host, datastore, disk.path)) for disk in disks]
+    console_log = _on_host(host, datastore, backend.console_log(instance.ec2_id))
     taken: set[tuple[str, int]] = set()
     for attempt in range(PORT_TRIES):
         plans = [_plan(interface, host, taken) for interface in interfaces]
-        spec = _spec(instance, disks, interfaces, plans, backend.console_log(instance.ec2_id))
+        spec = _spec(instance, disks, interfaces, plans, console_log)
         try:
             driver.create(spec)
             break
@@ -49,6 +53,12 @@ def prepare(instance: Instance, host: Host, driver: Driver) -> None:
                 raise
     for interface, plan in zip(interfaces, plans, strict=True):
         _remember(interface, plan)
+
+
+def _on_host(host: Host, datastore: Datastore, path: str) -> str:
+    """The path by which the host knows a file of the datastore; the same as ours unless its row says otherwise."""
+    seen_at = str(host.options.get("datastore_at", ""))
+    return seen_at + path.removeprefix(datastore.path) if seen_at else path
 
 
 def hostname(instance: Instance) -> str:
