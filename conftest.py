@@ -13,7 +13,7 @@ from compute.bootstrap import INSTANCE_TYPES
 from compute.drivers.base import DriverError
 from compute.launching import Launch, launch_instances
 from compute.models import Host, Instance, InstanceType
-from compute.reconcile import reconcile_host
+from compute.reconcile import reconcile
 from networking.services import default_network
 from operations.models import Operation
 from operations.tasks import work
@@ -117,7 +117,7 @@ def look() -> None:
         except DriverError:
             continue
         Host.objects.filter(pk=host.pk).update(seen_at=timezone.now())
-        reconcile_host(host, report.domains)
+        reconcile({host: report.domains})
 
 
 @pytest.fixture
