@@ -30,6 +30,7 @@ boot_modules="virtio_pci virtio_blk virtio_net virtio_scsi sd_mod xen-blkfront
 hash=$(cd "$here" && {
     find build.sh files -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     find build.sh files -type f -perm -100 | LC_ALL=C sort
+    find files -type l -printf '%p %l\n' | LC_ALL=C sort
     echo "$disk_mib ${KERNEL:-} ${MODULES:-}"
 } | sha256sum | cut -c1-12)
 finished() {

@@ -133,6 +133,20 @@ class DriverContract:
         else:
             assert heard == []
 
+    def test_a_listener_hears_nothing_of_others_domains(self, driver, stranger, new_spec):
+        heard: list[str] = []
+        theirs, ours = new_spec("theirs"), new_spec("ours")
+        driver.listen(lambda name, _power: heard.append(name))
+        driver.report()
+
+        stranger.create(theirs)
+        stranger.destroy(theirs.name)
+        driver.create(ours)
+        driver.destroy(ours.name)
+
+        wait_until(lambda: heard.count(ours.name) > 1, 2, "the events of ours")
+        assert theirs.name not in heard
+
     def test_a_closed_driver_opens_again_when_asked(self, driver, running):
         driver.close()
 
