@@ -114,7 +114,7 @@ for d in bin sbin dev proc sys run tmp root etc/dropbear usr/bin usr/sbin \
 chmod 1777 "$r/tmp"; chmod 700 "$r/root"
 cp "$x/bin/busybox" "$r/bin/busybox"
 for a in $("$x/bin/busybox" --list); do
-    case $a in busybox|rpm|dpkg|dpkg-deb|init|linuxrc) continue;; esac
+    case $a in busybox|rpm|dpkg|dpkg-deb|init|linuxrc|poweroff) continue;; esac
     ln -s busybox "$r/bin/$a"
 done
 ln -s ../bin/busybox "$r/sbin/init"

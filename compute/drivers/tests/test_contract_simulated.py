@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import uuid
 from pathlib import Path
@@ -25,8 +26,8 @@ def new_spec() -> NewSpec:
 
     def make(installation: str, **fields: Any) -> DomainSpec:
         name = f"i-{next(numbers):017x}"
-        values = {"name": name, "uuid": str(uuid.uuid4()), "vcpus": 1, "memory_mib": 128, "disks": ()}
-        return DomainSpec(installation=installation, **{**values, **fields})
+        spec = DomainSpec(name, str(uuid.uuid4()), installation, vcpus=1, memory_mib=128, disks=())
+        return dataclasses.replace(spec, **fields)
 
     return make
 
