@@ -144,7 +144,8 @@ class DriverContract:
         driver.create(ours)
         driver.destroy(ours.name)
 
-        wait_until(lambda: heard.count(ours.name) > 1, 2, "the events of ours")
+        if "events" in driver.capabilities:
+            wait_until(lambda: heard.count(ours.name) > 1, 2, "the events of ours")
         assert theirs.name not in heard
 
     def test_a_closed_driver_opens_again_when_asked(self, driver, running):
