@@ -53,6 +53,10 @@ class Launch:
     disable_api_stop: bool = False
     monitoring: bool = False
     hints: Mapping[str, object] = field(default_factory=dict)
+    public_ip: bool | None = None  # None: as the subnet says
+    delete_interface_on_termination: bool = True
+    interface_description: str = ""
+    interface_tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def disk_gib(self) -> int:
@@ -118,6 +122,7 @@ def check_launch(launch: Launch) -> None:
         )
     check_tags(launch.instance_tags)
     check_tags(launch.volume_tags)
+    check_tags(launch.interface_tags)
 
 
 def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> list[Instance]:
@@ -137,11 +142,20 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> list[Instance]:
         zone=launch.subnet.zone,
         delete_on_termination=launch.delete_root_on_termination,
     )
-    interfaces_for(ids, launch.subnet, launch.groups)
+    interfaces = interfaces_for(
+        ids,
+        launch.subnet,
+        launch.groups,
+        public_ip=launch.public_ip,
+        delete_on_termination=launch.delete_interface_on_termination,
+        description=launch.interface_description,
+    )
     if launch.instance_tags:
         add_tags(tenant, "instance", ids, launch.instance_tags)
     if launch.volume_tags:
         add_tags(tenant, "volume", [volume.ec2_id for volume in volumes], launch.volume_tags)
+    if launch.interface_tags:
+        add_tags(tenant, "network-interface", [interface.ec2_id for interface in interfaces], launch.interface_tags)
     Operation.objects.owe(Verb.START, KIND, ids, actor_name=actor.name, params={"launch": True})
     audit.record(
         actor, "launch", KIND, ids, tenant=tenant, reservation=reservation.ec2_id, type=launch.instance_type.name

@@ -132,7 +132,7 @@ def _descend(spot: Raw, key: str | int) -> Raw:
     inner = spot.get(key)
     if inner is None:
         inner = spot[key] = {}
-    assert isinstance(inner, dict)  # noqa: S101 - by the model only scalars are anything else, and those end a name
+    assert isinstance(inner, dict)
     return inner
 
 
@@ -164,7 +164,7 @@ def _finish_structure(node: _Structure, raw: Raw, prefix: str) -> Raw:
             raise ApiError("MissingParameter", f"The request must contain the parameter {prefix}{request_name}")
     for key, value in raw.items():
         if isinstance(value, dict):
-            assert isinstance(key, str)  # noqa: S101 - a structure's keys are names
+            assert isinstance(key, str)
             request_name = node.request_names[key]
             raw[key] = _finish(node.members[request_name][1], value, prefix + request_name)
     return raw

@@ -146,7 +146,7 @@ _compiling = Lock()
 
 def _writer(operation: Operation) -> Write:
     """The function for the operation's output."""
-    assert operation.output is not None  # noqa: S101 - the caller has looked
+    assert operation.output is not None
     key = (operation.service, operation.output.name)
     found = _compiled.get(key)
     if found is None:
