@@ -37,8 +37,7 @@ def as_like(pattern: str) -> str:
     """The same for LIKE, with the backslash as its escape."""
     signs = {"*": "%", "?": "_"}
     return "".join(
-        signs.get(kind, f"\\{character}" if character in "%_\\" else character)
-        for kind, character in _tokens(pattern)
+        signs.get(kind, f"\\{character}" if character in "%_\\" else character) for kind, character in _tokens(pattern)
     )
 
 

@@ -85,51 +85,50 @@ def run_instances(
     subnet = launches.subnet_named(call.tenant, interface.get("SubnetId") or subnet_id)
     launches.check_placement(placement or {}, subnet.zone)
     instance_tags, volume_tags, interface_tags = tags_for(tag_specifications, "instance", "volume", "network-interface")
-    instances = launching.launch_instances(
-        call.tenant,
-        launching.Launch(
-            image=image,
-            instance_type=kind,
-            subnet=subnet,
-            groups=launches.groups_named(
-                call.tenant, subnet, interface.get("Groups") or security_group_ids, security_groups
-            ),
-            min_count=min_count,
-            max_count=max_count,
-            key_pair=launches.key_pair_named(call.tenant, key_name) if key_name else None,
-            user_data=decode_base64(user_data) if user_data else b"",
-            client_token=client_token or None,
-            digest=launches.digest(asked) if client_token else "",
-            instance_tags=instance_tags,
-            volume_tags=volume_tags,
-            interface_tags=interface_tags,
-            shutdown_behavior=instance_initiated_shutdown_behavior,
-            disable_api_termination=disable_api_termination,
-            disable_api_stop=disable_api_stop,
-            monitoring=(monitoring or {}).get("Enabled", False),
-            hints=launches.hints(
-                kind,
-                {
-                    "EbsOptimized": ebs_optimized or None,
-                    "CreditSpecification": credit_specification,
-                    "MetadataOptions": metadata_options,
-                    "CpuOptions": cpu_options,
-                    "CapacityReservationSpecification": capacity_reservation_specification,
-                    "MaintenanceOptions": maintenance_options,
-                    "PrivateDnsNameOptions": private_dns_name_options,
-                    "EnclaveOptions": enclave_options,
-                    "HibernationOptions": hibernation_options,
-                },
-            ),
-            public_ip=interface.get("AssociatePublicIpAddress"),
-            delete_interface_on_termination=interface.get("DeleteOnTermination", True),
-            interface_description=interface.get("Description", "")[:255],
-            **launches.root_device(image, block_device_mappings),
+    launch = launching.Launch(
+        image=image,
+        instance_type=kind,
+        subnet=subnet,
+        groups=launches.groups_named(
+            call.tenant, subnet, interface.get("Groups") or security_group_ids, security_groups
         ),
-        actor=call.actor,
+        min_count=min_count,
+        max_count=max_count,
+        key_pair=launches.key_pair_named(call.tenant, key_name) if key_name else None,
+        user_data=decode_base64(user_data) if user_data else b"",
+        client_token=client_token or None,
+        digest=launches.digest(asked) if client_token else "",
+        instance_tags=instance_tags,
+        volume_tags=volume_tags,
+        interface_tags=interface_tags,
+        shutdown_behavior=instance_initiated_shutdown_behavior,
+        disable_api_termination=disable_api_termination,
+        disable_api_stop=disable_api_stop,
+        monitoring=(monitoring or {}).get("Enabled", False),
+        hints=launches.hints(
+            kind,
+            {
+                "EbsOptimized": ebs_optimized or None,
+                "CreditSpecification": credit_specification,
+                "MetadataOptions": metadata_options,
+                "CpuOptions": cpu_options,
+                "CapacityReservationSpecification": capacity_reservation_specification,
+                "MaintenanceOptions": maintenance_options,
+                "PrivateDnsNameOptions": private_dns_name_options,
+                "EnclaveOptions": enclave_options,
+                "HibernationOptions": hibernation_options,
+            },
+        ),
+        public_ip=interface.get("AssociatePublicIpAddress"),
+        delete_interface_on_termination=interface.get("DeleteOnTermination", True),
+        interface_description=interface.get("Description", "")[:255],
+        **launches.root_device(image, block_device_mappings),
     )
-    rows = rows_of(Instance.objects.filter(pk__in=[i.pk for i in instances]).order_by("launch_index"))
-    return launched(call.tenant, rows)  # type: ignore[return-value]
+    made = launching.launch_all(call.tenant, launch, actor=call.actor)
+    if made.is_new:
+        return launched(call.tenant, made, launch)  # type: ignore[return-value]
+    again = Instance.objects.filter(pk__in=[i.pk for i in made.instances]).order_by("launch_index")
+    return reservations(call.tenant, rows_of(again))[0]  # type: ignore[return-value]
 
 
 def _not_a_shutdown_behavior(value: str) -> ApiError:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from compute.launching import Launch, Launched
 from compute.models import InstanceQuerySet
 from compute.states import CODES, InstanceState
-from ec2api.present.interfaces import Interfaces, instance_interface, interfaces_of
+from ec2api.present.interfaces import Interfaces, instance_interface, interface_row, interfaces_of
 from ec2api.present.words import Tags, among_ids, private_dns_name, tags_by_id, zone_id
 from portal.models import Tenant
 from storage.models import Volume
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         InstanceStateTypeDef,
         InstanceTypeDef,
         ReservationTypeDef,
+        TagTypeDef,
     )
 
 METADATA = {
@@ -88,6 +91,9 @@ COLUMNS = (
     "source_dest_check",
     "hints",
 )
+VOLUME_COLUMNS = ("instance_id", "ec2_id", "device", "state", "delete_on_termination", "attached_at")
+_of_instance = attrgetter(*(column.replace("__", ".") for column in COLUMNS))
+_of_volume = attrgetter(*VOLUME_COLUMNS)
 STATES: Mapping[str, InstanceStateTypeDef] = {
     str(state): {"Code": code, "Name": state.value}  # type: ignore[typeddict-item]
     for state, code in CODES.items()
@@ -103,9 +109,27 @@ def rows_of(instances: InstanceQuerySet) -> list[InstanceRow]:
 def reservations(tenant: Tenant, rows: Sequence[InstanceRow]) -> list[ReservationTypeDef]:
     """The instances by the calls that launched them; four queries, however many there are."""
     ids = [row.ec2_id for row in rows]
-    devices = _devices(tenant, ids)
-    interfaces = interfaces_of(tenant, ids)
-    tags = tags_by_id(tenant, "instance", ids)
+    return _by_reservation(
+        tenant, rows, _devices(tenant, ids), interfaces_of(tenant, ids), tags_by_id(tenant, "instance", ids)
+    )
+
+
+def launched(tenant: Tenant, made: Launched, launch: Launch) -> ReservationTypeDef:
+    """What a launch made, from what it has in its hands: no query."""
+    rows = [InstanceRow._make(_of_instance(instance)) for instance in made.instances]
+    devices = _by_instance(_of_volume(volume) for volume in made.volumes)
+    groups = [(group.ec2_id, group.name) for group in launch.groups]
+    interfaces = {i.instance_id: [interface_row(i, groups)] for i in made.interfaces}
+    shared: list[TagTypeDef] = [
+        {"Key": key, "Value": launch.instance_tags[key]} for key in sorted(launch.instance_tags)
+    ]
+    (found,) = _by_reservation(tenant, rows, devices, interfaces, {row.ec2_id: shared for row in rows})
+    return found
+
+
+def _by_reservation(
+    tenant: Tenant, rows: Sequence[InstanceRow], devices: Devices, interfaces: Interfaces, tags: Tags
+) -> list[ReservationTypeDef]:
     return [
         {
             "ReservationId": reservation_id,
@@ -200,12 +224,13 @@ def state_change(ec2_id: str, *, was: str, now: str) -> InstanceStateChangeTypeD
 
 
 def _devices(tenant: Tenant, ids: Sequence[str]) -> Devices:
-    found: dict[str, list[InstanceBlockDeviceMappingTypeDef]] = {}
     rows = Volume.objects.filter(among_ids("instance_id", ids), tenant=tenant).exclude(instance_id="")
-    columns = rows.order_by("pk").values_list(
-        "instance_id", "ec2_id", "device", "state", "delete_on_termination", "attached_at"
-    )
-    for instance_id, ec2_id, device, state, delete_on_termination, attached_at in columns:
+    return _by_instance(rows.order_by("pk").values_list(*VOLUME_COLUMNS))
+
+
+def _by_instance(rows: Iterable[Sequence[Any]]) -> Devices:
+    found: dict[str, list[InstanceBlockDeviceMappingTypeDef]] = {}
+    for instance_id, ec2_id, device, state, delete_on_termination, attached_at in rows:
         found.setdefault(instance_id, []).append(
             {
                 "DeviceName": device,
@@ -217,10 +242,4 @@ def _devices(tenant: Tenant, ids: Sequence[str]) -> Devices:
                 },
             }
         )
-    return found
-
-
-def launched(tenant: Tenant, rows: Iterable[InstanceRow]) -> ReservationTypeDef:
-    """The reply of a launch: one reservation."""
-    (found,) = reservations(tenant, list(rows))
     return found

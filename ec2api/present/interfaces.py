@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
@@ -73,6 +74,7 @@ COLUMNS = (
     "subnet__vpc__ec2_id",
     "subnet__zone",
 )
+_of_interface = attrgetter(*(column.replace("__", ".") for column in COLUMNS))
 Interfaces = Mapping[str, Sequence[InterfaceRow]]
 
 
@@ -87,6 +89,11 @@ def interface_rows(condition: Q) -> list[InterfaceRow]:
     for pk, group_id, name in groups:
         found[pk].groups.append({"GroupId": group_id, "GroupName": name})
     return list(found.values())
+
+
+def interface_row(interface: NetworkInterface, groups: Sequence[tuple[str, str]]) -> InterfaceRow:
+    """Of an interface in hand, whose groups are known."""
+    return InterfaceRow(*_of_interface(interface), [{"GroupId": ec2_id, "GroupName": name} for ec2_id, name in groups])
 
 
 def interfaces_of(tenant: Tenant, instance_ids: Sequence[str]) -> Interfaces:
