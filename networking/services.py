@@ -57,12 +57,22 @@ def create_group(vpc: Vpc, name: str, description: str) -> SecurityGroup:
 
 
 def interfaces_for(
-    instance_ids: Sequence[str], subnet: Subnet, groups: Sequence[SecurityGroup]
+    instance_ids: Sequence[str],
+    subnet: Subnet,
+    groups: Sequence[SecurityGroup],
+    *,
+    public_ip: bool | None = None,
+    delete_on_termination: bool = True,
+    description: str = "",
 ) -> list[NetworkInterface]:
-    """One interface for each instance, with addresses of its own; in the caller's transaction, two inserts in all."""
+    """One interface for each instance, with addresses of its own; in the caller's transaction, two inserts in all.
+
+    Whether it gets a public address is the subnet's choice unless ``public_ip`` says.
+    """
     now = timezone.now()
     private = _private_addresses(subnet, len(instance_ids))
-    public = _public_addresses(len(instance_ids)) if subnet.maps_public_ip else [None] * len(instance_ids)
+    is_public = subnet.maps_public_ip if public_ip is None else public_ip
+    public = _public_addresses(len(instance_ids)) if is_public else [None] * len(instance_ids)
     made = NetworkInterface.objects.bulk_create(
         NetworkInterface(
             tenant_id=subnet.tenant_id,
@@ -70,10 +80,12 @@ def interfaces_for(
             instance_id=instance_id,
             mac=_new_mac(),
             private_ip=private_ip,
-            public_ip=public_ip,
+            public_ip=public_address,
+            delete_on_termination=delete_on_termination,
+            description=description,
             attached_at=now,
         )
-        for instance_id, private_ip, public_ip in zip(instance_ids, private, public, strict=True)
+        for instance_id, private_ip, public_address in zip(instance_ids, private, public, strict=True)
     )
     through = NetworkInterface.groups.through
     through.objects.bulk_create(

@@ -98,6 +98,8 @@ SQLITE = {
 }
 DATABASES: dict[str, Any] = {"default": dj_database_url.parse(DATABASE_URL) if DATABASE_URL else SQLITE}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Each thread keeps its connection: opening one takes longer than most requests, and the queue closes "old" ones.
+    DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 30,
         "transaction_mode": "IMMEDIATE",
