@@ -56,13 +56,13 @@ def _tokens(pattern: str) -> list[tuple[str, str]]:
 @CharField.register_lookup
 @TextField.register_lookup
 @GenericIPAddressField.register_lookup
-class Wildcard(Lookup):  # type: ignore[type-arg]
+class Wildcard(Lookup):
     """``name__wildcard="web-*"``: case-sensitive on every database, which LIKE is not on SQLite."""
 
     lookup_name = "wildcard"
     prepare_rhs = False
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         column, params = self.process_lhs(compiler, connection)
         if connection.vendor == "sqlite":
             return f"{column} REGEXP %s", [*params, as_regex(str(self.rhs))]

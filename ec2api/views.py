@@ -55,7 +55,8 @@ class Ec2View(APIView):
         fields = read_form(request.META.get("QUERY_STRING", ""))
         if request.method == "POST":
             fields += read_form(request._request.body)
-        signed: Signed = request.auth
+        signed = request.auth
+        assert isinstance(signed, Signed)
         sent = {name: value for name, value in reversed(fields) if name in ("Action", "Version")}
         found = find_action(signed.service, sent.get("Action", ""))
         call = Call(
@@ -75,7 +76,7 @@ class Ec2View(APIView):
 
     post = get
 
-    def handle_exception(self, exc: Exception) -> HttpResponse:
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         error = translate(exc)
         self.request_id = self.request_id or str(uuid.uuid4())
         body = render_error(error.code, error.message, self.request_id, service_of(self.request), error.status)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from networking.models import Counter, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
 from portal.errors import CloudError
-from portal.models import Tenant
+from portal.models import Tag, Tenant
 
 DEFAULT_VPC_CIDR = "172.31.0.0/16"
 DEFAULT_SUBNET_CIDR = "172.31.0.0/17"
@@ -136,5 +136,7 @@ def _public_addresses(count: int) -> list[str]:
 def release_interfaces(instance_ids: Sequence[str]) -> None:
     """Let go of the interfaces that end with their instances; the others are only detached."""
     mine = NetworkInterface.objects.filter(instance_id__in=instance_ids)
-    mine.filter(delete_on_termination=True).delete()
+    ending = mine.filter(delete_on_termination=True)
+    Tag.objects.filter(resource_type="network-interface", resource_id__in=ending.values("ec2_id")).delete()
+    ending.delete()
     mine.update(instance_id="", attached_at=None, forwards=[])

@@ -126,9 +126,9 @@ def run_instances(
     )
     made = launching.launch_all(call.tenant, launch, actor=call.actor)
     if made.is_new:
-        return launched(call.tenant, made, launch)  # type: ignore[return-value]
+        return launched(call.tenant, made, launch)
     again = Instance.objects.filter(pk__in=[i.pk for i in made.instances]).order_by("launch_index")
-    return reservations(call.tenant, rows_of(again))[0]  # type: ignore[return-value]
+    return reservations(call.tenant, rows_of(again))[0]
 
 
 def _not_a_shutdown_behavior(value: str) -> ApiError:

@@ -178,10 +178,10 @@ def instance(
         "SourceDestCheck": row.source_dest_check,
         "Tags": tags.get(row.ec2_id, ()),  # type: ignore[typeddict-item]
         "VirtualizationType": row.virtualization,  # type: ignore[typeddict-item]
-        "CpuOptions": {"CoreCount": row.vcpus, "ThreadsPerCore": 1, **row.hints.get("CpuOptions", {})},
+        "CpuOptions": {"CoreCount": row.vcpus, "ThreadsPerCore": 1, **row.hints.get("CpuOptions", {})},  # type: ignore[typeddict-item]
         "CapacityReservationSpecification": {
             "CapacityReservationPreference": "open",
-            **row.hints.get("CapacityReservationSpecification", {}),
+            **row.hints.get("CapacityReservationSpecification", {}),  # type: ignore[typeddict-item]
         },
         "HibernationOptions": {"Configured": False},
         "MetadataOptions": {**METADATA, **row.hints.get("MetadataOptions", {})},  # type: ignore[typeddict-item]
@@ -197,7 +197,7 @@ def instance(
             "EnableResourceNameDnsAAAARecord": False,
             **row.hints.get("PrivateDnsNameOptions", {}),
         },
-        "MaintenanceOptions": {"AutoRecovery": "default", **row.hints.get("MaintenanceOptions", {})},
+        "MaintenanceOptions": {"AutoRecovery": "default", **row.hints.get("MaintenanceOptions", {})},  # type: ignore[typeddict-item]
     }
     if row.key_name:
         described["KeyName"] = row.key_name

@@ -17,6 +17,7 @@ from portal.models import Tenant
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
         GroupIdentifierTypeDef,
+        InstanceNetworkInterfaceAssociationTypeDef,
         InstanceNetworkInterfaceTypeDef,
         NetworkInterfaceTypeDef,
     )
@@ -93,7 +94,9 @@ def interface_rows(condition: Q) -> list[InterfaceRow]:
 
 def interface_row(interface: NetworkInterface, groups: Sequence[tuple[str, str]]) -> InterfaceRow:
     """Of an interface in hand, whose groups are known."""
-    return InterfaceRow(*_of_interface(interface), [{"GroupId": ec2_id, "GroupName": name} for ec2_id, name in groups])
+    row = InterfaceRow(*_of_interface(interface))
+    row.groups = [{"GroupId": ec2_id, "GroupName": name} for ec2_id, name in groups]
+    return row
 
 
 def interfaces_of(tenant: Tenant, instance_ids: Sequence[str]) -> Interfaces:
@@ -131,9 +134,13 @@ def instance_interface(row: InterfaceRow, account_id: str) -> InstanceNetworkInt
     if row.attached_at:
         described["Attachment"]["AttachTime"] = row.attached_at
     if row.public_ip:
-        association = {"IpOwnerId": "amazon", "PublicDnsName": "", "PublicIp": row.public_ip}
-        described["Association"] = association  # type: ignore[typeddict-item]
-        described["PrivateIpAddresses"][0]["Association"] = association  # type: ignore[index]
+        association: InstanceNetworkInterfaceAssociationTypeDef = {
+            "IpOwnerId": "amazon",
+            "PublicDnsName": "",
+            "PublicIp": row.public_ip,
+        }
+        described["Association"] = association
+        described["PrivateIpAddresses"][0]["Association"] = association
     return described
 
 
