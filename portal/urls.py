@@ -1,11 +1,16 @@
 """Every address of the site."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from portal.health import healthz
+from portal.views.shell import home, switch_language, switch_tenant
 
 urlpatterns = [
+    path("", home, name="home"),
     path("healthz", healthz, name="healthz"),
+    path("switch-tenant/", switch_tenant, name="switch-tenant"),
+    path("switch-language/", switch_language, name="switch-language"),
+    path("", include("compute.urls")),
     path("admin/", admin.site.urls),
 ]
