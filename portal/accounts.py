@@ -76,11 +76,11 @@ def accept_invitation(token: str, *, user: User, actor: Actor) -> Membership:
     return membership
 
 
-def accept_as_new_user(token: str, *, username: str, password: str, email: str, address: str) -> User:
-    """A new user, member of the tenant that invites; no user where the invitation cannot be used."""
+def accept_as_new_user(token: str, user: User, *, address: str) -> User:
+    """Save a new user as a member of the tenant that invites; nobody is saved where the invitation cannot be used."""
     try:
         with transaction.atomic():
-            user = User.objects.create_user(username, email=email, password=password)
+            user.save()
             accept_invitation(token, user=user, actor=Actor(user, Door.PORTAL, address))
     except IntegrityError:
         raise CloudError(_("Somebody took this user name or e-mail address a moment ago. Choose another.")) from None

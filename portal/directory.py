@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import ldap
 from django.conf import settings
-from django_auth_ldap.backend import LDAPBackend
+from django.dispatch import receiver
+from django.http import HttpRequest
+from django_auth_ldap.backend import LDAPBackend, ldap_error
 
 from portal.identities import Person, user_for
 from portal.models import User
@@ -44,3 +47,11 @@ def person_of(username: str, dn: str, attributes: Any) -> Person:
         first_name=first("givenName"),
         last_name=first("sn"),
     )
+
+
+@receiver(ldap_error, dispatch_uid="directory-is-down")
+def note_silence(request: HttpRequest | None, exception: Exception, **_: object) -> None:
+    """A directory that does not answer has refused no password: the form says so, and no attempt is counted."""
+    silent = (ldap.SERVER_DOWN, ldap.CONNECT_ERROR, ldap.TIMEOUT, ldap.UNAVAILABLE, ldap.INVALID_CREDENTIALS)
+    if request is not None and isinstance(exception, silent):
+        request.directory_is_down = True  # type: ignore[attr-defined]

@@ -16,8 +16,10 @@ def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None = N
     return str(given).strip().lower()[:255] if given else None
 
 
-def is_without_password(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> bool:
-    """OpenID Connect: there is no password to guess here, and its failures have no name to count them by."""
+def is_not_counted(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> bool:
+    """OpenID Connect, where there is no password to guess here, and a directory that did not look at the password."""
+    if getattr(request, "directory_is_down", False):
+        return True
     return credentials is not None and not credentials.get("username")
 
 

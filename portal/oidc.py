@@ -67,15 +67,15 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         self.UserModel = User
 
     @property
-    def OIDC_OP_TOKEN_ENDPOINT(self) -> str:  # noqa: N802 - the library's names
+    def OIDC_OP_TOKEN_ENDPOINT(self) -> str:
         return str(setting("OIDC_OP_TOKEN_ENDPOINT"))
 
     @property
-    def OIDC_OP_USER_ENDPOINT(self) -> str:  # noqa: N802
+    def OIDC_OP_USER_ENDPOINT(self) -> str:
         return str(setting("OIDC_OP_USER_ENDPOINT"))
 
     @property
-    def OIDC_OP_JWKS_ENDPOINT(self) -> str:  # noqa: N802
+    def OIDC_OP_JWKS_ENDPOINT(self) -> str:
         return str(setting("OIDC_OP_JWKS_ENDPOINT"))
 
     def verify_token(self, token: str, **kwargs: Any) -> Claims:
@@ -145,11 +145,11 @@ class BeginView(_Configured, OIDCAuthenticationRequestView):  # type: ignore[mis
         super(OIDCAuthenticationRequestView, self).__init__(**kwargs)
 
     @property
-    def OIDC_OP_AUTH_ENDPOINT(self) -> str:  # noqa: N802
+    def OIDC_OP_AUTH_ENDPOINT(self) -> str:
         return str(setting("OIDC_OP_AUTHORIZATION_ENDPOINT"))
 
     @property
-    def OIDC_RP_CLIENT_ID(self) -> str:  # noqa: N802
+    def OIDC_RP_CLIENT_ID(self) -> str:
         return str(setting("OIDC_RP_CLIENT_ID"))
 
 

@@ -153,7 +153,7 @@ class Run:
             text=True,
             start_new_session=True,
         )
-        assert supervisor.stdout is not None  # noqa: S101 - for the type checker
+        assert supervisor.stdout is not None
         threading.Thread(target=self.report_restarts, args=(supervisor.stdout,), daemon=True).start()
         return supervisor
 

@@ -33,7 +33,9 @@ def actor(head):
 
 
 def join(token: str, name: str = "newcomer") -> User:
-    return accept_as_new_user(token, username=name, password="correct horse", email="", address="192.0.2.9")
+    user = User(username=name)
+    user.set_password("correct horse")
+    return accept_as_new_user(token, user, address="192.0.2.9")
 
 
 def test_the_token_is_not_kept(tenant, actor):
