@@ -45,7 +45,7 @@ class ConsoleKeeper:
 def console_log_of(name: str) -> str:
     """The path of an instance's serial log in its datastore; empty if it has no disk."""
     volume = Volume.objects.filter(instance_id=name).select_related("datastore").first()
-    return backend_of(volume.datastore).instance_file(name, "console.log") if volume else ""
+    return backend_of(volume.datastore).console_log(name) if volume else ""
 
 
 def store_consoles(texts: dict[str, bytes]) -> None:

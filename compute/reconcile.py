@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -49,7 +49,7 @@ def settle_terminated(instance: Instance, *, reason_code: str = "", reason: str 
     unplace(instance)
     Instance.objects.filter(pk=instance.pk).update(power=Power.OFF)
     instance.move_to(S.TERMINATED, reason_code=reason_code or instance.reason_code, reason=reason or instance.reason)
-    given_back = {
+    given_back: dict[str, int] = {
         Resource.INSTANCES: 1,
         Resource.VCPUS: instance.vcpus_reserved,
         Resource.MEMORY_MIB: instance.memory_reserved_mib,
@@ -59,19 +59,14 @@ def settle_terminated(instance: Instance, *, reason_code: str = "", reason: str 
 
 def reconcile_host(host: Host, domains: Iterable[DomainReport]) -> None:
     """Compare all that a host reports with all that rows say is there."""
-    ours = {d.name: d for d in domains if d.installation == settings.INSTALLATION}
-    expected = {i.ec2_id: i for i in Instance.objects.filter(host=host)}
-    unknown = ours.keys() - expected.keys()
-    differing = [i for name, i in expected.items() if _power(ours, name) != i.power or _disagree(i, _power(ours, name))]
-    for instance in differing:
-        observe(instance, _power(ours, instance.ec2_id))
-    for name in unknown:
+    ours = {d.name: d.power for d in domains if d.installation == settings.INSTALLATION}
+    expected = {instance.ec2_id: instance for instance in Instance.objects.filter(host=host)}
+    for name, instance in expected.items():
+        power = ours.get(name, Power.OFF)
+        if power != Power.UNKNOWN and (power != instance.power or _disagree(instance, power)):
+            observe(instance, power)
+    for name in ours.keys() - expected.keys():
         _remove(host, name)
-
-
-def _power(domains: Mapping[str, DomainReport], name: str) -> Power:
-    report = domains.get(name)
-    return report.power if report else Power.OFF
 
 
 def _disagree(instance: Instance, power: Power) -> bool:

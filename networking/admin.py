@@ -6,10 +6,10 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from networking.models import NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
-from portal.admin_site import ReadOnly
+from portal.admin_site import Inline, Page, ReadOnly
 
 
-class RuleInline(ReadOnly, admin.TabularInline[SecurityGroupRule, SecurityGroup]):
+class RuleInline(ReadOnly, Inline):
     model = SecurityGroupRule
     fk_name = "group"
     fields = ["ec2_id", "is_egress", "protocol", "from_port", "to_port", "to", "description"]
@@ -21,7 +21,7 @@ class RuleInline(ReadOnly, admin.TabularInline[SecurityGroupRule, SecurityGroup]
 
 
 @admin.register(SecurityGroup)
-class SecurityGroupAdmin(ReadOnly, admin.ModelAdmin[SecurityGroup]):
+class SecurityGroupAdmin(ReadOnly, Page):
     list_display = ["name", "ec2_id", "tenant", "vpc", "description"]
     list_filter = ["tenant"]
     list_select_related = ["tenant", "vpc"]
@@ -30,7 +30,7 @@ class SecurityGroupAdmin(ReadOnly, admin.ModelAdmin[SecurityGroup]):
 
 
 @admin.register(Vpc)
-class VpcAdmin(ReadOnly, admin.ModelAdmin[Vpc]):
+class VpcAdmin(ReadOnly, Page):
     list_display = ["ec2_id", "tenant", "cidr", "is_default"]
     list_filter = ["is_default", "tenant"]
     list_select_related = ["tenant"]
@@ -38,7 +38,7 @@ class VpcAdmin(ReadOnly, admin.ModelAdmin[Vpc]):
 
 
 @admin.register(Subnet)
-class SubnetAdmin(ReadOnly, admin.ModelAdmin[Subnet]):
+class SubnetAdmin(ReadOnly, Page):
     list_display = ["ec2_id", "tenant", "vpc", "cidr", "zone", "is_default_for_zone"]
     list_filter = ["zone", "tenant"]
     list_select_related = ["tenant", "vpc"]
@@ -46,7 +46,7 @@ class SubnetAdmin(ReadOnly, admin.ModelAdmin[Subnet]):
 
 
 @admin.register(NetworkInterface)
-class NetworkInterfaceAdmin(ReadOnly, admin.ModelAdmin[NetworkInterface]):
+class NetworkInterfaceAdmin(ReadOnly, Page):
     list_display = ["ec2_id", "tenant", "instance_id", "private_ip", "public_ip", "mac", "subnet"]
     list_filter = ["tenant"]
     list_select_related = ["tenant", "subnet"]

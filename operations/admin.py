@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -13,6 +13,11 @@ from django.utils.translation import gettext_lazy as _
 
 from operations.models import Heartbeat, Operation
 from operations.tasks import ring
+
+if TYPE_CHECKING:
+    Page = admin.ModelAdmin[Any]
+else:
+    Page = admin.ModelAdmin
 
 
 class _ReadOnly:
@@ -27,7 +32,7 @@ class _ReadOnly:
 
 
 @admin.register(Operation)
-class OperationAdmin(_ReadOnly, admin.ModelAdmin[Operation]):
+class OperationAdmin(_ReadOnly, Page):
     list_display = [
         "verb",
         "resource_id",
@@ -79,5 +84,5 @@ class OperationAdmin(_ReadOnly, admin.ModelAdmin[Operation]):
 
 
 @admin.register(Heartbeat)
-class HeartbeatAdmin(_ReadOnly, admin.ModelAdmin[Heartbeat]):
+class HeartbeatAdmin(_ReadOnly, Page):
     list_display = ["name", "at", "detail"]

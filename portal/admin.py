@@ -16,16 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from compute.tenants import delete_tenant, why_not_delete
 from portal.accounts import forget_member, invite, revoke_invitation
 from portal.actors import actor_of
-from portal.admin_site import ReadOnly, audits_itself
+from portal.admin_site import Inline, Page, ReadOnly, audits_itself
 from portal.audit import Door
 from portal.errors import CloudError
 from portal.models import AccessKey, AuditEntry, Identity, Invitation, Membership, Quota, Tenant, User
 from portal.tenants import set_access_key_active
 
-Page = admin.ModelAdmin
 
-
-class QuotaInline(admin.TabularInline[Quota, Tenant]):
+class QuotaInline(Inline):
     """Limits are an operator's; usage is the ledger's."""
 
     model = Quota
@@ -42,7 +40,7 @@ class QuotaInline(admin.TabularInline[Quota, Tenant]):
         return quota.left
 
 
-class MembershipInline(admin.TabularInline[Membership, Any]):
+class MembershipInline(Inline):
     model = Membership
     fields = ["tenant", "user", "role", "created_at"]
     readonly_fields = ["created_at"]
@@ -64,7 +62,7 @@ class Memberships:
 
 
 @admin.register(Tenant)
-class TenantAdmin(Memberships, Page[Tenant]):
+class TenantAdmin(Memberships, Page):
     list_display = ["name", "account_id", "members", "created_at"]
     search_fields = ["name", "account_id"]
     readonly_fields = ["account_id", "created_at"]
@@ -103,7 +101,7 @@ class RoleAdmin(GroupAdmin):
     """Groups of operators, for permissions on this site."""
 
 
-class IdentityInline(ReadOnly, admin.TabularInline[Identity, User]):
+class IdentityInline(ReadOnly, Inline):
     model = Identity
     fields = ["issuer", "subject", "created_at"]
     extra = 0
@@ -113,7 +111,7 @@ class IdentityInline(ReadOnly, admin.TabularInline[Identity, User]):
 
 
 @admin.register(User)
-class PersonAdmin(Memberships, UserAdmin[User]):
+class PersonAdmin(Memberships, UserAdmin):
     list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff", "last_login"]
     fieldsets = (
         (None, {"fields": ("username", "password")}),
@@ -132,7 +130,7 @@ class PersonAdmin(Memberships, UserAdmin[User]):
 
 
 @admin.register(AccessKey)
-class AccessKeyAdmin(ReadOnly, Page[AccessKey]):
+class AccessKeyAdmin(ReadOnly, Page):
     """Secrets are nobody's to see, operators included."""
 
     list_display = ["access_key_id", "tenant", "user", "is_active", "created_at", "last_used_at"]
@@ -160,7 +158,7 @@ class AccessKeyAdmin(ReadOnly, Page[AccessKey]):
 
 
 @admin.register(Invitation)
-class InvitationAdmin(Page[Invitation]):
+class InvitationAdmin(Page):
     """To let the first administrator into a tenant; the link is shown once, in the message after saving."""
 
     list_display = ["__str__", "tenant", "role", "invited_by", "created_at", "expires_at", "accepted_by"]
@@ -199,7 +197,7 @@ class InvitationAdmin(Page[Invitation]):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnly, Page[AuditEntry]):
+class AuditEntryAdmin(ReadOnly, Page):
     list_display = ["at", "tenant", "who", "door", "address", "verb", "resource_type", "resource_id"]
     list_filter = ["door", "verb", "resource_type", "tenant"]
     list_select_related = ["tenant"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.contrib import messages
-from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.admin import AdminSite, ModelAdmin, TabularInline
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -21,6 +21,12 @@ from portal.actors import actor_of
 from portal.audit import Door
 from portal.errors import CloudError
 from portal.models import Quota, Tenant
+
+if TYPE_CHECKING:
+    Page = ModelAdmin[Any]
+    Inline = TabularInline[Any, Any]
+else:
+    Page, Inline = ModelAdmin, TabularInline
 
 Action = TypeVar("Action", bound=Callable[..., Any])
 overviews: list[Callable[[], dict[str, Any]]] = []  # what apps add to the first page
@@ -51,11 +57,11 @@ def record(request: HttpRequest, verb: str, rows: Iterable[Model], **detail: obj
 class Audited:
     """What every page of the site is mixed with when it is registered, those of other people's apps as well."""
 
-    def log_addition(self, request: HttpRequest, object: Any, message: Any) -> Any:  # noqa: A002 - Django's name
+    def log_addition(self, request: HttpRequest, object: Any, message: Any) -> Any:
         record(request, "add", [object], changes=message)
         return cast(Any, super()).log_addition(request, object, message)
 
-    def log_change(self, request: HttpRequest, object: Any, message: Any) -> Any:  # noqa: A002
+    def log_change(self, request: HttpRequest, object: Any, message: Any) -> Any:
         if message:
             record(request, "change", [object], changes=message)
         return cast(Any, super()).log_change(request, object, message)

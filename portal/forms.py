@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django import forms
@@ -13,6 +13,12 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.audit import Door
 from portal.models import Role, User
+
+if TYPE_CHECKING:
+    _UserForm = forms.ModelForm[User]
+    _NewUser = UserCreationForm[User]
+else:
+    _UserForm, _NewUser = forms.ModelForm, UserCreationForm
 
 
 class SignInForm(AuthenticationForm):
@@ -39,7 +45,7 @@ class ResetForm(PasswordResetForm):
         super().save(*args, **options)
 
 
-class NewUserForm(UserCreationForm[User]):
+class NewUserForm(_NewUser):
     """Who accepts an invitation without having an account."""
 
     class Meta:
@@ -47,7 +53,7 @@ class NewUserForm(UserCreationForm[User]):
         fields = ["username", "first_name", "last_name", "email"]
 
 
-class ProfileForm(forms.ModelForm[User]):
+class ProfileForm(_UserForm):
     language = forms.ChoiceField(
         label=_("Language"),
         required=False,

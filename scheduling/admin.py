@@ -6,13 +6,13 @@ from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from portal.admin_site import ReadOnly
+from portal.admin_site import Page, ReadOnly
 from scheduling.filters import WORDS
 from scheduling.models import Placement
 
 
 @admin.register(Placement)
-class PlacementAdmin(ReadOnly, admin.ModelAdmin[Placement]):
+class PlacementAdmin(ReadOnly, Page):
     list_display = ["instance_id", "host", "policy", "score", "considered", "summary", "decided_at"]
     list_filter = ["policy", "host"]
     search_fields = ["instance_id", "host"]

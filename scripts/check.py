@@ -5,6 +5,7 @@ They run beside a cloud that is up: with a DATA_DIR of their own, and without th
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,19 +20,8 @@ from scripts.options import ROOT
 
 PYTHON = sys.executable
 ALONE = "not (host or browser or live)"
-FOREIGN = ("AWS_", "DEMO", "OIDC_", "LDAP_", "EMAIL", "DJANGO_", "YUSHAN_RUN", "YUSHAN_PROGRAM")
-KNOBS = {
-    "DATA_DIR",
-    "PORT",
-    "BIND",
-    "HOSTS",
-    "DATABASE_URL",
-    "DEBUG",
-    "SECRET_KEY",
-    "ALLOWED_HOSTS",
-    "REGION",
-    "GUEST_IMAGE_DIR",
-}
+FOREIGN = ("AWS_", "DJANGO_", "YUSHAN_RUN", "YUSHAN_PROGRAM")
+OF_TESTS = {"YUSHAN_CACHE", "KEEP_DATA"}
 
 
 @dataclass(frozen=True)
@@ -58,9 +48,16 @@ STEPS = (
 )
 
 
+def knobs() -> set[str]:
+    """The names in .env.example."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return {match[1] for line in lines if (match := re.match(r"#([A-Z_]+)=", line))}
+
+
 def environment(scratch: Path) -> dict[str, str]:
     """The caller's, without what would lead a test to the caller's own cloud or to Amazon."""
-    kept = {name: value for name, value in os.environ.items() if name not in KNOBS and not name.startswith(FOREIGN)}
+    drop = knobs() - OF_TESTS
+    kept = {name: value for name, value in os.environ.items() if name not in drop and not name.startswith(FOREIGN)}
     return {
         **kept,
         "DATA_DIR": str(scratch / "data"),

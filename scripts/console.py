@@ -37,6 +37,9 @@ def quietly(command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, s
     """Run it with its output in the log; raise Stop with the log's end when it fails."""
     with log.open("a") as output:
         print(f"\n$ {' '.join(command)}", file=output, flush=True)
-        done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        except OSError as error:
+            raise Stop(f"{command[0]} cannot be run: {error.strerror}") from error
     if done.returncode:
         raise Stop(f"{tail(log)}\n\nThat did not work: {' '.join(command)}\nThe whole log is in {log}")

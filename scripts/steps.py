@@ -1,6 +1,5 @@
 """What comes before the servers: each step is passed over, or quick, when nothing it depends on has changed."""
 
-import fcntl
 import hashlib
 import sys
 from collections.abc import Iterator
@@ -56,14 +55,11 @@ def static_files() -> Iterator[Path]:
 
 
 def build_guest_image(options: Options) -> None:
-    """The recipe knows whether its product is current; the lock is for runs that share a cache."""
-    options.guest_images.mkdir(parents=True, exist_ok=True)
-    with (options.guest_images / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        say("Guest image (half a minute the first time)")
-        quietly(
-            [str(ROOT / "guest-image" / "build.sh"), str(options.guest_images)],
-            log=options.logs / "setup.log",
-            cwd=ROOT,
-            env=options.environment(sys.executable),
-        )
+    """The recipe itself knows whether its product is current, and lets only one of us build at a time."""
+    say("Guest image (half a minute the first time)")
+    quietly(
+        [str(ROOT / "guest-image" / "build.sh"), str(options.guest_images)],
+        log=options.logs / "setup.log",
+        cwd=ROOT,
+        env=options.environment(sys.executable),
+    )

@@ -8,21 +8,21 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from portal.actors import actor_of
-from portal.admin_site import ReadOnly, audits_itself
+from portal.admin_site import Page, ReadOnly, audits_itself
 from portal.audit import Door
 from storage.images import deregister_images
 from storage.models import Datastore, Image, Volume
 
 
 @admin.register(Datastore)
-class DatastoreAdmin(admin.ModelAdmin[Datastore]):
+class DatastoreAdmin(Page):
     list_display = ["name", "backend", "path", "is_enabled"]
     list_filter = ["backend", "is_enabled"]
     search_fields = ["name", "path"]
 
 
 @admin.register(Image)
-class ImageAdmin(admin.ModelAdmin[Image]):
+class ImageAdmin(Page):
     """An image is deregistered, not deleted: instances and volumes point at it."""
 
     list_display = [
@@ -76,7 +76,7 @@ class ImageAdmin(admin.ModelAdmin[Image]):
 
 
 @admin.register(Volume)
-class VolumeAdmin(ReadOnly, admin.ModelAdmin[Volume]):
+class VolumeAdmin(ReadOnly, Page):
     list_display = [
         "ec2_id",
         "tenant",

@@ -18,14 +18,14 @@ from compute.hosts import cordon_hosts, enable_hosts
 from compute.models import Host, InstanceType
 from compute.states import InstanceState
 from portal.actors import actor_of
-from portal.admin_site import audits_itself
+from portal.admin_site import Page, audits_itself
 from portal.audit import Door
 
 LIVE = ~Q(instances__state=InstanceState.TERMINATED)
 
 
 @admin.register(Host)
-class HostAdmin(admin.ModelAdmin[Host]):
+class HostAdmin(Page):
     """State is changed by the actions, allocation by placement alone."""
 
     list_display = [
@@ -125,7 +125,7 @@ class HostAdmin(admin.ModelAdmin[Host]):
 
 
 @admin.register(InstanceType)
-class InstanceTypeAdmin(admin.ModelAdmin[InstanceType]):
+class InstanceTypeAdmin(Page):
     list_display = ["name", "vcpus", "memory_mib", "disk_gib", "is_enabled"]
     list_filter = ["is_enabled"]
     list_editable = ["is_enabled"]

@@ -16,7 +16,7 @@ from compute.models import Instance, KeyPair
 from compute.services import start_instances, stop_instances, terminate_instances
 from operations.models import Operation
 from portal.actors import actor_of
-from portal.admin_site import ReadOnly, audits_itself, carry_out
+from portal.admin_site import Page, ReadOnly, audits_itself, carry_out
 from portal.audit import Door
 from scheduling.models import Placement
 
@@ -24,7 +24,7 @@ SHOWN = 20
 
 
 @admin.register(Instance)
-class InstanceAdmin(ReadOnly, admin.ModelAdmin[Instance]):
+class InstanceAdmin(ReadOnly, Page):
     list_display = ["ec2_id", "tenant", "state", "power", "host_link", "instance_type", "image", "zone", "created_at"]
     list_filter = ["state", "host", "tenant", "instance_type", "zone"]
     list_select_related = ["tenant", "host", "instance_type", "image"]
@@ -126,7 +126,7 @@ class InstanceAdmin(ReadOnly, admin.ModelAdmin[Instance]):
 
 
 @admin.register(KeyPair)
-class KeyPairAdmin(ReadOnly, admin.ModelAdmin[KeyPair]):
+class KeyPairAdmin(ReadOnly, Page):
     list_display = ["name", "ec2_id", "tenant", "key_type", "fingerprint", "created_at"]
     list_filter = ["key_type", "tenant"]
     list_select_related = ["tenant"]
