@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from django_q.tasks import async_task
 
 from operations.models import Heartbeat, Operation
-from operations.tasks import ring
 
 if TYPE_CHECKING:
     Page = admin.ModelAdmin[Any]
@@ -76,7 +78,7 @@ class OperationAdmin(_ReadOnly, Page):
         chosen = rows.count()
         woken = Operation.objects.open().filter(pk__in=rows.values("pk")).update(due_at=timezone.now())
         if woken:
-            ring(woken)
+            transaction.on_commit(partial(async_task, "operations.tasks.work"), robust=True)
             self.message_user(request, _("%(count)s operations are due now.") % {"count": woken}, messages.SUCCESS)
         if woken < chosen:
             text = _("%(count)s of them are closed already; ask for the same again where it is still wanted.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -21,6 +21,11 @@ from portal.audit import Door
 from portal.errors import CloudError
 from portal.models import AccessKey, AuditEntry, Identity, Invitation, Membership, Quota, Tenant, User
 from portal.tenants import set_access_key_active
+
+if TYPE_CHECKING:
+    _UserAdmin = UserAdmin[User]
+else:
+    _UserAdmin = UserAdmin
 
 
 class QuotaInline(Inline):
@@ -69,7 +74,8 @@ class TenantAdmin(Memberships, Page):
     inlines = [QuotaInline, MembershipInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
-        return super().get_queryset(request).annotate(member_count=Count("memberships"))
+        rows: QuerySet[Tenant] = super().get_queryset(request)
+        return rows.annotate(member_count=Count("memberships"))
 
     def get_inlines(self, request: HttpRequest, obj: Tenant | None) -> list[Any]:
         return [QuotaInline, MembershipInline] if obj else [MembershipInline]
@@ -104,6 +110,7 @@ class RoleAdmin(GroupAdmin):
 class IdentityInline(ReadOnly, Inline):
     model = Identity
     fields = ["issuer", "subject", "created_at"]
+    readonly_fields = ["created_at"]
     extra = 0
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -111,7 +118,7 @@ class IdentityInline(ReadOnly, Inline):
 
 
 @admin.register(User)
-class PersonAdmin(Memberships, UserAdmin):
+class PersonAdmin(Memberships, _UserAdmin):
     list_display = ["username", "email", "first_name", "last_name", "is_active", "is_staff", "last_login"]
     fieldsets = (
         (None, {"fields": ("username", "password")}),
@@ -167,7 +174,7 @@ class InvitationAdmin(Page):
     search_fields = ["email", "tenant__name"]
     autocomplete_fields = ["tenant"]
 
-    def get_fields(self, request: HttpRequest, obj: Invitation | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Invitation | None = None) -> Any:
         known = ["invited_by", "created_at", "expires_at", "accepted_at", "accepted_by"] if obj else []
         return ["tenant", "email", "role", *known]
 

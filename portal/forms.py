@@ -95,7 +95,7 @@ class ActivityForm(forms.Form):
         self.fields["door"].choices = [("", _("any entrance")), *DOORS.items()]  # type: ignore[attr-defined]
 
 
-DOORS = {
+DOORS: dict[str, Any] = {
     Door.PORTAL: _("portal"),
     Door.API: _("API"),
     Door.ADMIN: _("admin site"),

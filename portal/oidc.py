@@ -78,6 +78,18 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
     def OIDC_OP_JWKS_ENDPOINT(self) -> str:
         return str(setting("OIDC_OP_JWKS_ENDPOINT"))
 
+    def retrieve_matching_jwk(self, token: str) -> Any:
+        """A provider with a single key may leave the key's name out of its tokens; the library insists on one."""
+        if "kid" in jwt.get_unverified_header(token):
+            return super().retrieve_matching_jwk(token)
+        response = requests.get(self.OIDC_OP_JWKS_ENDPOINT, timeout=settings.OIDC_TIMEOUT)
+        response.raise_for_status()
+        algorithm = self.OIDC_RP_SIGN_ALGO
+        keys = [key for key in response.json()["keys"] if key.get("alg", algorithm) == algorithm]
+        if len(keys) != 1:
+            raise SuspiciousOperation(f"the token names no key, and the provider has {len(keys)}")
+        return jwt.PyJWK(keys[0])
+
     def verify_token(self, token: str, **kwargs: Any) -> Claims:
         """The library checks signature, age and nonce; whom it is from and for is checked here."""
         payload: Claims = super().verify_token(token, **kwargs)

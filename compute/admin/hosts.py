@@ -65,7 +65,8 @@ class HostAdmin(Page):
     actions = ["cordon", "enable"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Host]:
-        return super().get_queryset(request).annotate(running=Count("instances", filter=LIVE))
+        rows: QuerySet[Host] = super().get_queryset(request)
+        return rows.annotate(running=Count("instances", filter=LIVE))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Host | None = None) -> list[str]:
         """What domains and claims are tied to stays as it was when the host was added."""
@@ -76,8 +77,7 @@ class HostAdmin(Page):
         if db_field.name == "driver" and field is not None:
             return forms.ChoiceField(label=field.label, choices=[(kind, kind) for kind in drivers.KINDS])
         if db_field.name in ("cpu_overcommit", "memory_overcommit") and field is not None:
-            field.min_value = 0.1
-            field.validators.append(forms.FloatField(min_value=0.1).validators[0])
+            return forms.FloatField(label=field.label, min_value=0.1, initial=1.0)
         return field
 
     @admin.display(description=_("status"))

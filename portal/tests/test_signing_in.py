@@ -152,7 +152,7 @@ def test_a_reset_link_leads_to_this_site_whatever_the_browser_calls_it(client, s
 
 def test_a_reset_link_sets_a_password_once_and_confirms_the_address(client, settings, user):
     ask_for_reset(client, settings)
-    [path] = re.findall(r"/password/reset/\S+", mail.outbox[0].body)
+    [path] = re.findall(r"/password/reset/\S+", str(mail.outbox[0].body))
     page = client.get(path, follow=True)
     new = {"new_password1": "staple 4 donkeys", "new_password2": "staple 4 donkeys"}
 

@@ -8,7 +8,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import views
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
@@ -45,7 +44,7 @@ class ChangeView(LoginRequiredMixin, views.PasswordChangeView):
             return redirect("profile")
         return super().dispatch(request, *args, **kwargs)
 
-    def form_valid(self, form: BaseForm) -> HttpResponse:
+    def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
         _record(self.request, self.request.user, "change password")
         messages.success(self.request, _("Your password is changed. You stay signed in here; elsewhere you are not."))
@@ -74,9 +73,9 @@ class ResetConfirmView(views.PasswordResetConfirmView):
     template_name = "registration/set_password.html"
     success_url = reverse_lazy("sign-in")
 
-    def form_valid(self, form: BaseForm) -> HttpResponse:
+    def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
-        if mail_is_configured():  # who opened the link reads this mailbox
+        if mail_is_configured() and self.user is not None:  # who opened the link reads this mailbox
             User.objects.filter(pk=self.user.pk).update(email_is_confirmed=True)
         _record(self.request, self.user, "reset password")
         messages.success(self.request, _("Your password is set. Sign in with it."))
