@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib import admin
 from django.test import Client
@@ -150,7 +152,7 @@ def tenant_form(tenant: Tenant, **more: object) -> dict[str, object]:
             form |= {f"{prefix}-{n}-id": row.pk, f"{prefix}-{n}-tenant": tenant.pk}
             if isinstance(row, Quota):
                 form[f"{prefix}-{n}-limit"] = row.limit
-            else:
+            elif isinstance(row, Membership):
                 form |= {f"{prefix}-{n}-user": row.user_id, f"{prefix}-{n}-role": row.role}
     return {**form, **more}
 
@@ -398,7 +400,7 @@ def test_an_instance_shows_its_operations_its_placement_and_its_host(site, runni
 def test_a_waiting_operation_is_tried_again_now(site, launch, settle, db):
     launch(1)
     operation = Operation.objects.get()
-    Operation.objects.update(due_at=timezone.now() + timezone.timedelta(hours=1))
+    Operation.objects.update(due_at=timezone.now() + timedelta(hours=1))
     act(site, operation, "try_again_now")
 
     assert Operation.objects.claimable().exists()

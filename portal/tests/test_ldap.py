@@ -94,7 +94,7 @@ def directory() -> Iterator[str]:
         (home / "data").mkdir()
         (home / "slapd.conf").write_text(CONFIGURATION.format(home=home, schemas=SCHEMAS))
         (home / "people.ldif").write_text(PEOPLE.lstrip())
-        add = [SLAPD, "-Ta", "-f", home / "slapd.conf", "-l", home / "people.ldif"]
+        add = [SLAPD, "-Ta", "-f", str(home / "slapd.conf"), "-l", str(home / "people.ldif")]
         subprocess.run(add, check=True, capture_output=True)
         server = subprocess.Popen([SLAPD, "-d", "0", "-f", home / "slapd.conf", "-h", url])
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
@@ -38,7 +39,7 @@ def configure(settings, issuer: str) -> None:
     settings.AUTHENTICATION_BACKENDS = [*settings.AUTHENTICATION_BACKENDS, "portal.oidc.OidcBackend"]
 
 
-def set_claims(issuer: str, subject: str, **claims: object) -> None:
+def set_claims(issuer: str, subject: str, **claims: Any) -> None:
     requests.put(f"{issuer}/users/{subject}", json=claims, timeout=10).raise_for_status()
 
 
