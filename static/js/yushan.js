@@ -67,6 +67,42 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });
 
+  on("click", "[data-open-dialog]", (button) => document.querySelector(button.dataset.openDialog).showModal());
+
+  // data-read-into="#textarea": a text file becomes visible there; another is sent as it is, named in data-name-into
+  on("change", "input[data-read-into]", async (input) => {
+    const [file] = input.files;
+    const name = document.querySelector(input.dataset.nameInto);
+    const area = document.querySelector(input.dataset.readInto);
+    name.value = file ? file.name : "";
+    if (file && file.size <= 65536) {
+      try {
+        area.value = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+        input.value = name.value = "";
+      } catch { /* not text */ }
+    }
+    area.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  // data-once: a second press while the first is on its way does nothing
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-once]")) return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("[data-once]").forEach((form) => { delete form.dataset.sent; }));
+
+  // data-refresh-on-return="/path/": looked at again after a while elsewhere, it is brought up to date
+  let leftAt = 0;
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) leftAt = Date.now();
+    else if (Date.now() - leftAt > 5000) {
+      document.querySelectorAll("[data-refresh-on-return]").forEach((part) =>
+        htmx.ajax("GET", part.dataset.refreshOnReturn, { target: `#${part.id}`, swap: "outerHTML" }));
+    }
+  });
+
   on("click", "[data-dismiss]", (button) => button.closest(".notice").remove());
   on("click", "[data-close-dialog]", (button, event) => {
     const dialog = button.closest("dialog");
