@@ -13,12 +13,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from networking.models import Counter, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
+from portal import audit
+from portal.audit import Actor
 from portal.errors import CloudError
 from portal.models import Tag, Tenant
 
 DEFAULT_VPC_CIDR = "172.31.0.0/16"
 DEFAULT_SUBNET_CIDR = "172.31.0.0/17"
 OPEN_TO_ALL = "0.0.0.0/0"
+SSH_GROUP = "ssh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,19 @@ def create_group(vpc: Vpc, name: str, description: str) -> SecurityGroup:
     """A group of that name with the rule that EC2 gives each: everything may go out."""
     group = SecurityGroup.objects.create(tenant_id=vpc.tenant_id, vpc=vpc, name=name, description=description)
     SecurityGroupRule.objects.create(group=group, is_egress=True, protocol="-1", cidr_ipv4=OPEN_TO_ALL)
+    return group
+
+
+@transaction.atomic
+def ssh_group(tenant: Tenant, *, actor: Actor) -> SecurityGroup:
+    """The tenant's group "ssh" in its default network; made, with port 22 open to everyone, if there is none."""
+    vpc = default_network(tenant).vpc
+    found = SecurityGroup.objects.filter(vpc=vpc, name=SSH_GROUP).first()
+    if found is not None:
+        return found
+    group = create_group(vpc, SSH_GROUP, "Opens SSH")
+    SecurityGroupRule.objects.create(group=group, protocol="tcp", from_port=22, to_port=22, cidr_ipv4=OPEN_TO_ALL)
+    audit.record(actor, "create", "security-group", [group.ec2_id], tenant=tenant, name=SSH_GROUP)
     return group
 
 
@@ -125,7 +141,7 @@ def _private_addresses(subnet: Subnet, count: int) -> list[str]:
 def _public_addresses(count: int) -> list[str]:
     from networking.backends.usermode import loopback_address
 
-    seed = settings.SECRET_KEY
+    seed = settings.INSTALLATION
     for _round in range(64):
         tried = [loopback_address(number, seed) for number in Counter.take("public-address", count)]
         if not NetworkInterface.objects.filter(public_ip__in=tried).exists():

@@ -1,0 +1,97 @@
+"""Launching from a form."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST
+
+from compute.command_lines import run_instances_line
+from compute.forms import KeyPairForm, PublicKeyForm
+from compute.launch_form import FIELD_OF, LaunchForm, new_token
+from compute.launching import launch_instances
+from compute.models import Instance
+from portal.actors import actor_of
+from portal.decorators import tenant_required
+from portal.errors import CloudError
+from portal.middleware import TenantRequest
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_required
+def launch(request: TenantRequest) -> HttpResponse:
+    """The form; then the new instances, or the form again with what is wrong beside each field."""
+    if request.method != "POST":
+        return page(request, LaunchForm(tenant=request.tenant, initial=initial(request)))
+    form = LaunchForm(request.POST, request.FILES, tenant=request.tenant)
+    if not form.is_valid():
+        return page(request, form, 422)
+    try:
+        with transaction.atomic():
+            made = launch_instances(request.tenant, form.launch(actor=actor_of(request)), actor=actor_of(request))
+    except CloudError as error:
+        refuse(form, error)
+        return page(request, form, 422)
+    return launched(request, made, form.cleaned_data["name"])
+
+
+def initial(request: TenantRequest) -> dict[str, str]:
+    """What the address says, so that a launch can be linked to."""
+    return {name: request.GET[name] for name in ("image", "instance_type", "key_pair", "name") if name in request.GET}
+
+
+def refuse(form: LaunchForm, error: CloudError) -> None:
+    """Put a refusal beside the field it is about."""
+    if error.code == "IdempotentParameterMismatch":
+        form.data = form.data.copy()  # type: ignore[attr-defined]
+        form.data["client_token"] = new_token()  # type: ignore[index]
+        form.add_error(None, _("This form has launched once already. Launch again if you want these as well."))
+        return
+    form.add_error(FIELD_OF.get(error.code), error.message)
+
+
+def launched(request: TenantRequest, made: list[Instance], name: str) -> HttpResponse:
+    words = ngettext("Launching %(what)s.", "Launching %(count)s instances: %(what)s.", len(made))
+    ids = ", ".join(instance.ec2_id for instance in made[:5]) + ("…" if len(made) > 5 else "")
+    what = f"{name} ({ids})" if name else ids
+    messages.success(request, words % {"what": what, "count": len(made)})
+    return redirect("instance", made[0].ec2_id) if len(made) == 1 else redirect("instances")
+
+
+def page(request: TenantRequest, form: LaunchForm, status: int = 200) -> HttpResponse:
+    context = {
+        "section": "instances",
+        "form": form,
+        "key_form": KeyPairForm(),
+        "import_form": PublicKeyForm(),
+    } | preview_context(form)
+    return render(request, "compute/launch.html", context, status=status)
+
+
+def preview_context(form: LaunchForm) -> dict[str, object]:
+    """The quota after this launch, and the command line; from the defaults where nothing was filled in."""
+    known = form if form.is_bound else LaunchForm(defaults(form), tenant=form.tenant)
+    known.is_valid()
+    line = known.line()
+    return {"meters": known.meters(), "line": run_instances_line(line) if line else ""}
+
+
+def defaults(form: LaunchForm) -> dict[str, object]:
+    values: dict[str, object] = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
+    for name in ("image", "instance_type"):
+        if not values[name]:
+            first = form._field(name).queryset.first()
+            values[name] = first.pk if first else ""
+    return {name: "" if value is None else value for name, value in values.items()}
+
+
+@require_POST
+@tenant_required
+def preview(request: TenantRequest) -> HttpResponse:
+    """What the page shows beside the form while it is filled in; nothing is written."""
+    form = LaunchForm(request.POST, tenant=request.tenant)
+    return render(request, "compute/_launch_preview.html", preview_context(form))
