@@ -13,7 +13,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from compute.models import Host, InstanceType
+from operations.models import Heartbeat
 from portal.demo import make_demo, welcome
+from storage.files import backend_of
 from storage.models import Datastore, Image, ImageState
 
 INSTANCE_TYPES = [  # name, vCPUs, MiB, GiB of root disk
@@ -39,6 +41,7 @@ SIMULATED = re.compile(r"^simulated:(\d{1,5})$")
 
 def bootstrap() -> Iterator[str]:
     """Make what is missing; yields a line for each step."""
+    Heartbeat.objects.all().delete()  # of the processes before: /healthz waits for those that start now
     with transaction.atomic():
         InstanceType.objects.bulk_create(
             [InstanceType(name=n, vcpus=v, memory_mib=m, disk_gib=d) for n, v, m, d in INSTANCE_TYPES],
@@ -56,10 +59,11 @@ def bootstrap() -> Iterator[str]:
     (settings.DATA_DIR / "welcome.txt").write_text(welcome())
 
 
-def _datastore(backend: str) -> Datastore:
+def _datastore(backend: str, options: dict[str, str] | None = None) -> Datastore:
     path = settings.DATA_DIR / "datastore"
-    datastore, _made = Datastore.objects.get_or_create(
-        name="local" if backend == "directory" else "simulated", defaults={"backend": backend, "path": str(path)}
+    datastore, _made = Datastore.objects.update_or_create(
+        name="local" if backend == "directory" else "simulated",
+        defaults={"backend": backend, "path": str(path), "options": options or {}},
     )
     return datastore
 
@@ -105,26 +109,24 @@ def _simulated(count: int) -> Iterator[str]:
 def _local() -> Iterator[str]:
     """This machine as a host: its private libvirtd, user-mode networking, the image that was built for it."""
     from compute.localhost.accelerator import accelerator
-    from compute.localhost.image import install_image
-    from compute.localhost.paths import paths_for
+    from compute.localhost.paths import UNPRIVILEGED, paths_for
 
-    datastore = _datastore("directory")
-    built = Path(os.environ.get("GUEST_IMAGE_DIR") or settings.DATA_DIR / "guest-image")
-    image = install_image(built, Path(datastore.path) / "images")
-    _image(datastore, str(image), hashlib.sha256(image.read_bytes()).hexdigest())
-    kind = accelerator(settings.DATA_DIR, built / "tiny.vmlinuz")
+    paths = paths_for(settings.DATA_DIR)
+    paths.prepare()
+    datastore = _datastore("directory", {"qemu_user": UNPRIVILEGED if paths.as_root else ""})
+    built = Path(os.environ.get("GUEST_IMAGE_DIR") or paths.guest_image)
+    name = f"tiny-{(built / 'tiny.stamp').read_text().strip()}"
+    path = backend_of(datastore).add_image(name, str(built / f"{name}.qcow2"))
+    _image(datastore, path, hashlib.sha256(Path(path).read_bytes()).hexdigest())
+    kind = accelerator(settings.DATA_DIR, built / f"{name}.vmlinuz")
     memory_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    options = {"accelerator": kind, "network": "usermode", "datastore_at": paths.inside(datastore.path)}
+    reached = {"driver": "kvm", "uri": paths.uri, "options": options}
     Host.objects.update_or_create(
         name="localhost",
-        defaults={
-            "driver": "kvm",
-            "uri": paths_for(settings.DATA_DIR).uri,
-            "options": {"accelerator": kind, "network": "usermode"},
-        },
+        defaults=reached,
         create_defaults={
-            "driver": "kvm",
-            "uri": paths_for(settings.DATA_DIR).uri,
-            "options": {"accelerator": kind, "network": "usermode"},
+            **reached,
             "zone": settings.DEFAULT_ZONE,
             "vcpus": os.cpu_count() or 1,
             "memory_mib": max(1024, memory_mib - 1024),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from django.conf import settings
 
-from compute.drivers.base import Disk, DomainSpec, Driver, Interface, PortForward, PortTaken
+from compute.drivers.base import Disk, DomainSpec, Driver, Interface, PortTaken
 from compute.models import Host, Instance
 from compute.seed import seed_iso
-from networking.backends.usermode import Plan, Rule, plan_forwards
+from networking.backends import usermode
+from networking.backends.usermode import Ingress, Plan
+from networking.forwards import PortForward
 from networking.models import NetworkInterface, SecurityGroupRule
 from storage.files import backend_of, make_volume_file
-from storage.models import Volume
+from storage.models import Datastore, Volume
 
 logger = logging.getLogger(__name__)
 
@@ -26,27 +29,36 @@ def prepare(instance: Instance, host: Host, driver: Driver) -> None:
     )
     interfaces = list(NetworkInterface.objects.filter(instance_id=instance.ec2_id).select_related("subnet"))
     disks = [_disk(volume, n) for n, volume in enumerate(volumes)]
-    backend = backend_of(volumes[0].datastore)
+    datastore = volumes[0].datastore
+    backend = backend_of(datastore)
     seed = backend.write_instance_file(
         instance.ec2_id,
         "seed.iso",
         seed_iso(instance.ec2_id, hostname(instance), _keys(instance), bytes(instance.user_data)),
     )
-    disks.append(Disk(path=seed, format="raw", target="sda", read_only=True, cdrom=True))
-    avoid: set[tuple[str, int]] = set()
+    disks.append(Disk(path=seed, format="raw", target="hdc", read_only=True, cdrom=True))
+    disks = [replace(disk, path=_on_host(host, datastore, disk.path)) for disk in disks]
+    console_log = _on_host(host, datastore, backend.console_log(instance.ec2_id))
+    taken: set[tuple[str, int]] = set()
     for attempt in range(PORT_TRIES):
-        plans = [_plan(interface, host, avoid) for interface in interfaces]
-        spec = _spec(instance, disks, interfaces, plans, backend.instance_file(instance.ec2_id, "console.log"))
+        plans = [_plan(interface, host, taken) for interface in interfaces]
+        spec = _spec(instance, disks, interfaces, plans, console_log)
         try:
             driver.create(spec)
             break
         except PortTaken as error:  # somebody bound it between the look and the start
             logger.info("%s: %s", instance, error)
-            avoid.add((error.address, error.port))
+            taken.add((error.address, error.port))
             if attempt == PORT_TRIES - 1:
                 raise
     for interface, plan in zip(interfaces, plans, strict=True):
         _remember(interface, plan)
+
+
+def _on_host(host: Host, datastore: Datastore, path: str) -> str:
+    """The path by which the host knows a file of the datastore; the same as ours unless its row says otherwise."""
+    seen_at = str(host.options.get("datastore_at", ""))
+    return seen_at + path.removeprefix(datastore.path) if seen_at else path
 
 
 def hostname(instance: Instance) -> str:
@@ -67,14 +79,26 @@ def _disk(volume: Volume, index: int) -> Disk:
     )
 
 
-def _plan(interface: NetworkInterface, host: Host, avoid: set[tuple[str, int]]) -> Plan:
+def _plan(interface: NetworkInterface, host: Host, taken: set[tuple[str, int]]) -> Plan:
+    """Which ports to forward, by the rules as they are now; without user-mode networking none."""
     if host.options.get("network") != "usermode" or not interface.public_ip:
         return Plan((), ())
     rules = SecurityGroupRule.objects.filter(group__network_interfaces=interface, is_egress=False)
-    plain = [
-        Rule(protocol=r.protocol, from_port=r.from_port, to_port=r.to_port, peer=r.peer) for r in rules.order_by("pk")
+    ingress = [
+        Ingress(
+            protocol=rule.protocol,
+            from_port=rule.from_port,
+            to_port=rule.to_port,
+            cidr="" if rule.peer_group else rule.peer,
+            group=rule.peer_group.ec2_id if rule.peer_group else "",
+        )
+        for rule in rules.select_related("peer_group").order_by("pk")
     ]
-    return plan_forwards(plain, interface.public_ip, avoid=frozenset(avoid))
+
+    def may_bind(address: str, port: int, protocol: str) -> bool:
+        return (address, port) not in taken and usermode.may_bind(address, port, protocol)
+
+    return usermode.plan(ingress, interface.public_ip, may_bind)
 
 
 def _spec(

@@ -6,7 +6,7 @@ import numpy as np
 from django.db import transaction
 
 from compute.models import Host, HostState, Instance
-from operations.performers import Refused
+from operations.performers import Refused, TryLater
 from scheduling.filters import Hosts, Request
 from scheduling.models import Placement
 from scheduling.placement import NAMED, Decision, decide
@@ -28,34 +28,41 @@ def snapshot() -> Hosts:
     )
 
 
-def place(instance: Instance) -> Host:
+def place(instance: Instance, *, patient: bool = False) -> Host:
     """The host this instance has claimed; claims one, and says why that one, if it has none.
 
-    Raises Refused with the summary if no host will do.
+    Raises Refused with the summary if no host will do; TryLater if it is ``patient`` and one that is down might.
     """
     if instance.host is not None:
         return instance.host
     kind = instance.instance_type
-    wanted = {"vcpus": kind.vcpus, "memory_mib": kind.memory_mib}
-    request = Request(**wanted, zone=instance.zone, architecture=instance.image.architecture)
+    request = Request(kind.vcpus, kind.memory_mib, zone=instance.zone, architecture=instance.image.architecture)
     decision = decide(snapshot(), request)
     for name, score in zip(decision.order, decision.scores, strict=True):
-        with transaction.atomic():
-            if not Host.objects.claim(name, **wanted):
-                continue  # somebody was faster; the next best, then
-            host = Host.objects.get(name=name)
-            held = Instance.objects.filter(pk=instance.pk, host=None).update(
-                host=host, vcpus_claimed=kind.vcpus, memory_claimed_mib=kind.memory_mib
-            )
-            if not held:  # another worker placed it at the same time: its claim stands, ours goes
-                transaction.set_rollback(True)
-            else:
-                _write(instance, decision, name, score)
-        instance.refresh_from_db()
-        if instance.host is not None:
-            return instance.host
+        if _claim(instance, name):
+            _write(instance, decision, name, score)
+        host = Host.objects.filter(instances=instance).first()
+        if host is not None:  # ours, or the claim of another worker that was faster
+            instance.refresh_from_db()
+            return host
+    if decision.refusals.get("down") and patient:
+        raise TryLater(f"waiting for a host: {decision.summary}")
     _write(instance, decision, "", None)
     raise Refused(f"Server.InsufficientInstanceCapacity: {decision.summary}")
+
+
+@transaction.atomic
+def _claim(instance: Instance, name: str) -> bool:
+    """Claim the host's capacity for the instance; False if the host is full by now or the instance has another."""
+    kind = instance.instance_type
+    if not Host.objects.claim(name, vcpus=kind.vcpus, memory_mib=kind.memory_mib):
+        return False
+    held = Instance.objects.filter(pk=instance.pk, host=None).update(
+        host=Host.objects.get(name=name), vcpus_claimed=kind.vcpus, memory_claimed_mib=kind.memory_mib
+    )
+    if not held:
+        transaction.set_rollback(True)
+    return bool(held)
 
 
 def _write(instance: Instance, decision: Decision, host: str, score: float | None) -> None:

@@ -141,7 +141,7 @@ def _private_addresses(subnet: Subnet, count: int) -> list[str]:
 def _public_addresses(count: int) -> list[str]:
     from networking.backends.usermode import loopback_address
 
-    seed = settings.SECRET_KEY
+    seed = settings.INSTALLATION
     for _round in range(64):
         tried = [loopback_address(number, seed) for number in Counter.take("public-address", count)]
         if not NetworkInterface.objects.filter(public_ip__in=tried).exists():

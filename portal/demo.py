@@ -41,17 +41,19 @@ def make_demo() -> Iterator[str]:
         add_member(tenant, user, Role.ADMINISTRATOR, actor=SETUP)
         _write_env(tenant, user, settings.DATA_DIR / f"{name}.env")
         yield f"demo tenant {name}, account {tenant.account_id}"
-    _user(OPERATOR, is_staff=True, is_superuser=True)
+    _user(OPERATOR, is_operator=True)
 
 
 def _password_file(name: str) -> Path:
     return Path(settings.DATA_DIR) / "secrets" / f"{name}.password"
 
 
-def _user(name: str, **flags: bool) -> User:
+def _user(name: str, *, is_operator: bool = False) -> User:
     user = User.objects.filter(username=name).first()
     if user is None:
-        user = User.objects.create_user(name, password=kept_secret(_password_file(name), 12), **flags)
+        user = User.objects.create_user(
+            name, password=kept_secret(_password_file(name), 12), is_staff=is_operator, is_superuser=is_operator
+        )
     return user
 
 

@@ -20,7 +20,9 @@ SECRET_KEY = env_secret("SECRET_KEY", DATA_DIR / "secrets" / "secret_key")
 SEALING_KEYS = [env_secret("SEALING_KEY", DATA_DIR / "secrets" / "sealing_key"), *env_list("OLD_SEALING_KEYS")]
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "*")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
-PUBLIC_URL = env_str("PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+BIND = env_str("BIND", "127.0.0.1")
+REACHED_AT = "127.0.0.1" if BIND.strip("0.:") == "" else BIND  # 0.0.0.0 and :: are every address
+PUBLIC_URL = env_str("PUBLIC_URL", f"http://{REACHED_AT}:{PORT}").rstrip("/")
 
 # The cloud
 REGION = env_str("REGION", "us-east-1")
@@ -92,7 +94,11 @@ TEMPLATES = [
 
 # One machine: SQLite.  Many: PostgreSQL by DATABASE_URL.
 DATABASE_URL = env_str("DATABASE_URL")
-SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "db.sqlite3"}
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": DATA_DIR / "db.sqlite3",
+    "TEST": {"NAME": DATA_DIR / "test.sqlite3"},  # in memory, threads would not be serialised as they are in a file
+}
 DATABASES: dict[str, Any] = {"default": dj_database_url.parse(DATABASE_URL) if DATABASE_URL else SQLITE}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Each thread keeps its connection: opening one takes longer than most requests, and the queue closes "old" ones.
@@ -158,8 +164,6 @@ TIME_ZONE = env_str("TIME_ZONE", "UTC")
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-if (BASE_DIR / "node_modules" / "htmx.org").is_dir():
-    STATICFILES_DIRS.append(("vendor/htmx", BASE_DIR / "node_modules" / "htmx.org" / "dist"))  # type: ignore[arg-type]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -184,5 +188,5 @@ LOGGING: dict[str, Any] = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"django_q": {"level": "WARNING"}, "django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
+    "loggers": {"django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
 }

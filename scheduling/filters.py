@@ -50,15 +50,15 @@ def enabled(hosts: Hosts, request: Request) -> BoolArray:
 
 
 def zone(hosts: Hosts, request: Request) -> BoolArray:
-    return np.full(len(hosts), True) if not request.zone else hosts.zones == request.zone
+    return np.asarray(hosts.zones == request.zone) if request.zone else np.full(len(hosts), True)
 
 
 def architecture(hosts: Hosts, request: Request) -> BoolArray:
-    return hosts.architectures == request.architecture
+    return np.asarray(hosts.architectures == request.architecture)
 
 
 def disks(hosts: Hosts, request: Request) -> BoolArray:
-    return np.full(len(hosts), True) if not request.only_on else np.array(hosts.names) == request.only_on
+    return np.asarray(np.array(hosts.names) == request.only_on) if request.only_on else np.full(len(hosts), True)
 
 
 def vcpus(hosts: Hosts, request: Request) -> BoolArray:

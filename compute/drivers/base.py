@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from networking.forwards import PortForward
+
 
 class DriverError(Exception):
     """The host refused or failed; the message is fit for an operator's eyes."""
@@ -21,11 +23,12 @@ class NotSupported(DriverError):
 
 
 class PortTaken(DriverError):
-    """A port to be forwarded is somebody else's; choose another."""
+    """A port of the host that the domain was to have is in use or forbidden; choose another and try again."""
 
-    def __init__(self, address: str, port: int) -> None:
-        super().__init__(f"port {port} of {address} is taken")
-        self.address, self.port = address, port
+    def __init__(self, message: str, address: str, port: int) -> None:
+        super().__init__(message)
+        self.address = address
+        self.port = port
 
 
 class Power(StrEnum):
@@ -48,16 +51,6 @@ class Disk:
     serial: str = ""  # seen inside the guest, at most 20 characters
     read_only: bool = False
     cdrom: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PortForward:
-    """A port of the host's address that leads to a port of the domain (user-mode networking)."""
-
-    protocol: str  # "tcp" or "udp"
-    address: str  # on the host, such as 127.80.0.4
-    port: int
-    guest_port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +93,7 @@ class DomainReport:
     disk_write_bytes: int | None = None
     net_rx_bytes: int | None = None
     net_tx_bytes: int | None = None
+    console_mark: int | None = None  # changes when the serial log grows; None: look at the log itself
 
 
 @dataclass(frozen=True, slots=True)
