@@ -7,6 +7,9 @@ class PortalConfig(AppConfig):
     verbose_name = "Tenants and users"
 
     def ready(self) -> None:
+        from portal import sign_ins
         from portal.tenants import give_default_quotas
+
+        sign_ins.connect()
 
         post_save.connect(give_default_quotas, sender="portal.Tenant", dispatch_uid="default-quotas")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 from portal.env import env_bool, env_float, env_int, env_list, env_path, env_secret, env_str
 
@@ -38,7 +39,7 @@ STOP_GRACE_S = env_float("STOP_GRACE_S", 60)
 WATCH_INTERVAL_S = env_float("WATCH_INTERVAL_S", 1)
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "portal.admin_config.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -110,6 +111,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": env_int("DATABASE_POOL", 12)}
+DATABASES["default"]["TEST"] = {}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # a file as in production: threads that share SQLite's memory database do not wait for one another's locks
+    DATABASES["default"]["TEST"]["NAME"] = DATA_DIR / "test.sqlite3"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The queue is a doorbell: what is owed stands in Operation rows (docs/decisions/0001).
@@ -142,6 +147,88 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
+
+# Sign-in by OpenID Connect: on when OIDC_CLIENT_ID is set (portal/oidc.py).
+OIDC_RP_CLIENT_ID = env_str("OIDC_CLIENT_ID")
+OIDC_RP_CLIENT_SECRET = env_str("OIDC_CLIENT_SECRET")
+OIDC_ISSUER = env_str("OIDC_ISSUER")  # names the endpoints, unless they are set here
+OIDC_OP_AUTHORIZATION_ENDPOINT = env_str("OIDC_AUTHORIZATION_ENDPOINT")
+OIDC_OP_TOKEN_ENDPOINT = env_str("OIDC_TOKEN_ENDPOINT")
+OIDC_OP_USER_ENDPOINT = env_str("OIDC_USERINFO_ENDPOINT")
+OIDC_OP_JWKS_ENDPOINT = env_str("OIDC_JWKS_ENDPOINT")
+OIDC_RP_SIGN_ALGO = env_str("OIDC_SIGN_ALGORITHM", "RS256")
+OIDC_RP_SCOPES = env_str("OIDC_SCOPES", "openid email profile")
+OIDC_NAME = env_str("OIDC_NAME", "OpenID Connect")  # on the button
+OIDC_TENANT = env_str("OIDC_TENANT")  # joined by new users; none: they wait for an invitation
+OIDC_TRUST_EMAIL = env_bool("OIDC_TRUST_EMAIL")  # for providers that do not say whether an address is verified
+OIDC_USE_PKCE = True
+OIDC_TIMEOUT = 10
+OIDC_AUTHENTICATION_CALLBACK_URL = "oidc-callback"
+if OIDC_RP_CLIENT_ID:
+    AUTHENTICATION_BACKENDS.append("portal.oidc.OidcBackend")
+    endpoints = (OIDC_OP_AUTHORIZATION_ENDPOINT, OIDC_OP_TOKEN_ENDPOINT, OIDC_OP_USER_ENDPOINT, OIDC_OP_JWKS_ENDPOINT)
+    if not OIDC_ISSUER and not all(endpoints):
+        raise ImproperlyConfigured("OIDC_CLIENT_ID is set: set OIDC_ISSUER too, or all four OIDC_..._ENDPOINT")
+
+# Sign-in by LDAP: on when LDAP_URL is set (portal/directory.py).
+LDAP_URL = env_str("LDAP_URL")
+LDAP_TENANT = env_str("LDAP_TENANT")  # joined by new users; none: they wait for an invitation
+LDAP_TRUST_EMAIL = env_bool("LDAP_TRUST_EMAIL")  # people cannot write their own mail attribute
+if LDAP_URL:
+    import ldap
+    from django_auth_ldap.config import LDAPSearch
+
+    AUTHENTICATION_BACKENDS.append("portal.directory.DirectoryBackend")
+    AUTH_LDAP_SERVER_URI = LDAP_URL
+    AUTH_LDAP_START_TLS = env_bool("LDAP_START_TLS")
+    AUTH_LDAP_BIND_DN = env_str("LDAP_BIND_DN")
+    AUTH_LDAP_BIND_PASSWORD = env_str("LDAP_BIND_PASSWORD")
+    if not env_str("LDAP_USER_SEARCH"):
+        raise ImproperlyConfigured("LDAP_URL is set: set LDAP_USER_SEARCH too, the DN below which people are")
+    AUTH_LDAP_USER_SEARCH = LDAPSearch(
+        env_str("LDAP_USER_SEARCH"), ldap.SCOPE_SUBTREE, env_str("LDAP_USER_FILTER", "(uid=%(user)s)")
+    )
+    AUTH_LDAP_USER_ATTRLIST = ["mail", "givenName", "sn"]
+    AUTH_LDAP_REQUIRE_GROUP = env_str("LDAP_REQUIRE_GROUP") or None
+    if AUTH_LDAP_REQUIRE_GROUP:
+        from django_auth_ldap.config import GroupOfNamesType
+
+        AUTH_LDAP_GROUP_TYPE = GroupOfNamesType()
+        AUTH_LDAP_GROUP_SEARCH = LDAPSearch(AUTH_LDAP_REQUIRE_GROUP, ldap.SCOPE_BASE, "(objectClass=groupOfNames)")
+    AUTH_LDAP_ALWAYS_UPDATE_USER = False  # portal.identities does
+    AUTH_LDAP_CONNECTION_OPTIONS = {
+        ldap.OPT_REFERRALS: 0,
+        ldap.OPT_NETWORK_TIMEOUT: 5,
+        ldap.OPT_TIMEOUT: 10,
+        ldap.OPT_X_TLS_REQUIRE_CERT: ldap.OPT_X_TLS_DEMAND,
+        **({ldap.OPT_X_TLS_CACERTFILE: env_str("LDAP_CA_FILE")} if env_str("LDAP_CA_FILE") else {}),
+        ldap.OPT_X_TLS_NEWCTX: 0,  # last: it puts the two above into force
+    }
+
+# Brute force is slowed: so many wrong passwords for one name from one address, then a pause.
+AXES_FAILURE_LIMIT = env_int("SIGN_IN_ATTEMPTS", 8)
+AXES_COOLOFF_TIME = timedelta(minutes=env_int("SIGN_IN_PAUSE_MINUTES", 10))
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_CALLABLE = "portal.locking.counted_name"
+AXES_WHITELIST_CALLABLE = "portal.locking.is_not_counted"
+AXES_LOCKOUT_CALLABLE = "portal.locking.locked"
+AXES_CLIENT_IP_CALLABLE = "portal.locking.client_address"
+AXES_DISABLE_ACCESS_LOG = True  # the audit trail has who came and from where
+AXES_VERBOSE = False
+
+# Mail: written to the web server's output until EMAIL_HOST is set.
+EMAIL_HOST = env_str("EMAIL_HOST")
+EMAIL_PORT = env_int("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env_str("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env_str("EMAIL_HOST_PASSWORD")
+EMAIL_USE_SSL = env_bool("EMAIL_USE_SSL")
+EMAIL_USE_TLS = env_bool("EMAIL_USE_TLS", EMAIL_PORT == 587 and not EMAIL_USE_SSL)
+EMAIL_TIMEOUT = 10
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+DEFAULT_FROM_EMAIL = env_str("EMAIL_FROM", "yushan@localhost")
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

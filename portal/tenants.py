@@ -67,3 +67,13 @@ def create_access_key(tenant: Tenant, user: User, *, actor: Actor) -> tuple[Acce
 def delete_access_key(key: AccessKey, *, actor: Actor) -> None:
     audit.record(actor, "delete", "access-key", [key.access_key_id], tenant=key.tenant)
     key.delete()
+
+
+@transaction.atomic
+def set_access_key_active(key: AccessKey, is_active: bool, *, actor: Actor) -> None:
+    """Let a key work, or stop it from working without deleting it."""
+    changed = AccessKey.objects.filter(pk=key.pk).exclude(is_active=is_active).update(is_active=is_active)
+    key.is_active = is_active
+    if changed:
+        verb = "activate" if is_active else "deactivate"
+        audit.record(actor, verb, "access-key", [key.access_key_id], tenant=key.tenant)

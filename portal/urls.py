@@ -12,6 +12,7 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("switch-tenant/", switch_tenant, name="switch-tenant"),
     path("switch-language/", switch_language, name="switch-language"),
+    path("", include("portal.account_urls")),
     path("", include("compute.urls")),
     path("admin/", admin.site.urls),
 ]

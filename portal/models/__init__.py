@@ -4,12 +4,13 @@ from portal.models.access_key import MAX_ACCESS_KEYS, AccessKey
 from portal.models.audit import AuditEntry
 from portal.models.quota import Quota, Resource
 from portal.models.tag import Tag
-from portal.models.tenant import Invitation, Membership, Role, Tenant, User
+from portal.models.tenant import Identity, Invitation, Membership, Role, Tenant, User
 
 __all__ = [
     "MAX_ACCESS_KEYS",
     "AccessKey",
     "AuditEntry",
+    "Identity",
     "Invitation",
     "Membership",
     "Quota",

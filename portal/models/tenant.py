@@ -15,6 +15,11 @@ class User(AbstractUser):
     """A person.  What they may do depends on the tenant; ``is_staff`` opens the admin site."""
 
     email = models.EmailField(_("e-mail address"), blank=True)
+    email_is_confirmed = models.BooleanField(
+        _("e-mail address confirmed"),
+        default=False,
+        help_text=_("Whoever proves this address to a configured sign-in service signs in to this account."),
+    )
     language = models.CharField(_("language"), max_length=10, blank=True)
 
     class Meta(AbstractUser.Meta):
@@ -26,6 +31,24 @@ class User(AbstractUser):
                 violation_error_message=_("Somebody with this e-mail address has an account already."),
             )
         ]
+
+
+class Identity(models.Model):
+    """Who a user is to a sign-in service: how the same person finds the same account when name or address change."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(_("issuer"), max_length=300)
+    subject = models.CharField(_("subject"), max_length=300)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["issuer", "subject"]
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="one_user_per_identity")]
+        verbose_name = _("identity")
+        verbose_name_plural = _("identities")
+
+    def __str__(self) -> str:
+        return f"{self.subject} at {self.issuer}"
 
 
 class Tenant(models.Model):

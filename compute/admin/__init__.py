@@ -1,0 +1,5 @@
+"""Hosts and instances, for operators."""
+
+from compute.admin import hosts, instances, overview
+
+__all__ = ["hosts", "instances", "overview"]

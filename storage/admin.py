@@ -1,0 +1,93 @@
+"""Datastores, images and volumes, for operators."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from portal.actors import actor_of
+from portal.admin_site import Page, ReadOnly, audits_itself
+from portal.audit import Door
+from storage.images import deregister_images
+from storage.models import Datastore, Image, Volume
+
+
+@admin.register(Datastore)
+class DatastoreAdmin(Page):
+    list_display = ["name", "backend", "path", "is_enabled"]
+    list_filter = ["backend", "is_enabled"]
+    search_fields = ["name", "path"]
+
+
+@admin.register(Image)
+class ImageAdmin(Page):
+    """An image is deregistered, not deleted: instances and volumes point at it."""
+
+    list_display = [
+        "name",
+        "ec2_id",
+        "state",
+        "tenant",
+        "is_public",
+        "size_gib",
+        "architecture",
+        "datastore",
+        "created_at",
+    ]
+    list_filter = ["state", "is_public", "architecture", "datastore", "tenant"]
+    list_select_related = ["tenant", "datastore"]
+    search_fields = ["name", "ec2_id"]
+    fields = [
+        ("name", "ec2_id", "state"),
+        "description",
+        ("tenant", "is_public"),
+        ("architecture", "virtualization", "root_device_name"),
+        ("size_gib", "login_user"),
+        ("datastore", "path"),
+        ("sha256", "created_at"),
+    ]
+    readonly_fields = [
+        "ec2_id",
+        "state",
+        "tenant",
+        "architecture",
+        "virtualization",
+        "datastore",
+        "path",
+        "sha256",
+        "created_at",
+    ]
+    actions = ["deregister"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Image | None = None) -> bool:
+        return False
+
+    @audits_itself
+    @admin.action(description=_("Deregister the chosen images"), permissions=["change"])
+    def deregister(self, request: HttpRequest, rows: QuerySet[Image]) -> None:
+        count = deregister_images(rows, actor=actor_of(request, Door.ADMIN))
+        text = _("%(count)s images are deregistered; what was launched from them goes on.")
+        self.message_user(request, text % {"count": count}, messages.SUCCESS)
+
+
+@admin.register(Volume)
+class VolumeAdmin(ReadOnly, Page):
+    list_display = [
+        "ec2_id",
+        "tenant",
+        "state",
+        "size_gib",
+        "volume_type",
+        "instance_id",
+        "device",
+        "datastore",
+        "zone",
+    ]
+    list_filter = ["state", "datastore", "zone", "tenant"]
+    list_select_related = ["tenant", "datastore"]
+    search_fields = ["ec2_id", "instance_id"]
