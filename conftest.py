@@ -13,7 +13,7 @@ from compute.bootstrap import INSTANCE_TYPES
 from compute.drivers.base import DriverError
 from compute.launching import Launch, launch_instances
 from compute.models import Host, Instance, InstanceType
-from compute.reconcile import reconcile_host
+from compute.reconcile import reconcile
 from networking.services import default_network
 from operations.models import Operation
 from operations.tasks import work
@@ -26,12 +26,11 @@ from storage.models import Datastore, Image, ImageState
 def data_dir(tmp_path: Path, settings) -> Path:
     """Each test has its own DATA_DIR, so that simulated hosts are empty."""
     settings.DATA_DIR = tmp_path
-    settings.Q_CLUSTER = {**settings.Q_CLUSTER, "sync": False}
     return tmp_path
 
 
 @pytest.fixture(autouse=True)
-def _plain_static_files(settings):
+def _plain_static_files(settings) -> None:
     """Pages name static files without the manifest that only collectstatic writes."""
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
@@ -124,7 +123,7 @@ def look() -> None:
         except DriverError:
             continue
         Host.objects.filter(pk=host.pk).update(seen_at=timezone.now())
-        reconcile_host(host, report.domains)
+        reconcile({host: report.domains})
 
 
 @pytest.fixture

@@ -6,4 +6,4 @@ class ComputeConfig(AppConfig):
     verbose_name = "Compute"
 
     def ready(self) -> None:
-        from compute import tasks  # noqa: F401 - registers what performs operations
+        from compute import services, tasks  # noqa: F401 - they register what counts usage and what performs operations

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.utils import timezone
 
-from compute.drivers.base import Driver
+from compute.drivers.base import DomainReport, Driver
 from compute.models import ConsoleOutput, Host, Instance
 from storage.files import backend_of
 from storage.models import Volume
@@ -20,21 +20,25 @@ class ConsoleKeeper:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._last: dict[str, bytes] = {}
+        self._marks: dict[str, int | None] = {}
         self._paths: dict[str, str] = {}
 
-    def keep(self, driver: Driver, names: Sequence[str]) -> None:
+    def keep(self, driver: Driver, domains: Sequence[DomainReport]) -> None:
         """Store the end of each log that has grown, and once more of those whose domain has ended since."""
-        ended = self._last.keys() - set(names)
+        marks = {d.name: d.console_mark for d in domains}
+        ended = self._marks.keys() - marks.keys()
+        grown = [name for name, mark in marks.items() if mark is None or self._marks.get(name) != mark]
         changed: dict[str, bytes] = {}
-        for name in (*names, *ended):
+        for name in (*grown, *ended):
             text = driver.console_output(name, self._path(name), KEPT_BYTES)
             if text and self._last.get(name) != text:
                 changed[name] = self._last[name] = text
-            self._last.setdefault(name, b"")
         if changed:
             store_consoles(changed)
+        self._marks = marks
         for name in ended:
-            self._last.pop(name), self._paths.pop(name, None)
+            self._last.pop(name, None)
+            self._paths.pop(name, None)
 
     def _path(self, name: str) -> str:
         if name not in self._paths:

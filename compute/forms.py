@@ -112,3 +112,12 @@ class PublicKeyForm(forms.Form):
 
     def __init__(self, data: Any = None) -> None:
         super().__init__(data, auto_id="import_key_%s", label_suffix="")
+
+    def clean_public_key(self) -> str:
+        """As one line; editors and terminals like to break it."""
+        text: str = self.cleaned_data["public_key"]
+        if "PRIVATE KEY" in text:
+            raise forms.ValidationError(
+                _("This is a private key. Keep it to yourself, and give the public one, from the file ending in .pub.")
+            )
+        return " ".join(text.split()) if text.startswith(("ssh-", "ecdsa-")) else text

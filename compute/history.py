@@ -82,7 +82,7 @@ def _details(detail: dict[str, object]) -> Iterator[str]:
     for name, value in detail.items():
         if isinstance(value, dict):
             yield from (f"{key}={inner}" for key, inner in value.items())
-        elif value not in ("", None, False):
+        elif value not in ("", None) and not (name == "force" and not value):
             yield f"{name.replace('_', ' ')}: {value}"
 
 

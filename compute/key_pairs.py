@@ -1,11 +1,10 @@
-"""Key pairs: made here or brought along; only the public half is kept."""
+"""Key pairs: made or imported, with EC2's fingerprints; the private half is handed out once and never kept."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-import re
+from collections.abc import Mapping, Sequence
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -15,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_der_public_key,
+    load_pem_public_key,
     load_ssh_public_key,
 )
 from django.db import IntegrityError, transaction
@@ -24,115 +25,115 @@ from portal import audit
 from portal.audit import Actor
 from portal.errors import CloudError
 from portal.models import Tag, Tenant
+from portal.tags import add_tags, check_tags
 
 KIND = "key-pair"
-NAME = re.compile(r"^[!-~](?:[ -~]{0,253}[!-~])?$")
-RSA_BITS = range(1024, 16385)
-TYPES = ("rsa", "ed25519")
+KEY_TYPES = ("rsa", "ed25519")
+RSA_BITS = 2048
+MAX_NAME = 255
+MAX_MATERIAL = 16 * 1024
+PrivateKey = RSAPrivateKey | Ed25519PrivateKey
+PublicKey = RSAPublicKey | Ed25519PublicKey
 
 
-def create_key_pair(tenant: Tenant, name: str, key_type: str, *, actor: Actor) -> tuple[KeyPair, str]:
-    """A new key pair, and its private half, which is nowhere else.
-
-    Raises CloudError for a bad or a taken name, or another type than rsa and ed25519.
-    """
-    if key_type not in TYPES:
-        raise CloudError(f"key type '{key_type}' is not known; use rsa or ed25519")
-    private: RSAPrivateKey | Ed25519PrivateKey
+def create_key_pair(
+    tenant: Tenant, name: str, key_type: str = "rsa", *, actor: Actor, tags: Mapping[str, str] | None = None
+) -> tuple[KeyPair, str]:
+    """A new key pair and its private key, as ssh reads it."""
+    if key_type not in KEY_TYPES:
+        raise CloudError(f"Invalid value '{key_type[:40]}' for keyType: use rsa or ed25519")
+    _check_new(tenant, name)
+    private: PrivateKey
     if key_type == "rsa":
-        private = generate_private_key(public_exponent=65537, key_size=2048)
+        private = generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+        text = private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
         der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         fingerprint = _colons(hashlib.sha1(der, usedforsecurity=False).digest())
-        layout = PrivateFormat.TraditionalOpenSSL
     else:
         private = Ed25519PrivateKey.generate()
-        fingerprint = _ssh_fingerprint(private.public_key())
-        layout = PrivateFormat.OpenSSH
-    pem = private.private_bytes(Encoding.PEM, layout, NoEncryption()).decode()
-    return _store(tenant, name, key_type, private.public_key(), fingerprint, "create", actor), pem
+        text = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+        fingerprint = _fingerprint(private.public_key())
+    key_pair = _save(tenant, name, private.public_key(), fingerprint, "create", actor, tags or {})
+    return key_pair, text.decode()
 
 
-def import_key_pair(tenant: Tenant, name: str, public_key: str, *, actor: Actor) -> KeyPair:
-    """The key pair of a public key, in OpenSSH's or RFC 4716's form.  Raises CloudError for anything else."""
-    key = _parsed(public_key)
-    if isinstance(key, Ed25519PublicKey):
-        return _store(tenant, name, "ed25519", key, _ssh_fingerprint(key), "import", actor)
-    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    fingerprint = _colons(hashlib.md5(der, usedforsecurity=False).digest())
-    return _store(tenant, name, "rsa", key, fingerprint, "import", actor)
+def import_key_pair(
+    tenant: Tenant, name: str, material: bytes, *, actor: Actor, tags: Mapping[str, str] | None = None
+) -> KeyPair:
+    """A key pair of which the tenant has the private half: a public key as OpenSSH, PEM or DER has it."""
+    _check_new(tenant, name)
+    public = read_public_key(material)
+    return _save(tenant, name, public, _fingerprint(public), "import", actor, tags or {})
 
 
 @transaction.atomic
-def delete_key_pair(key_pair: KeyPair, *, actor: Actor) -> None:
-    """Forget a key pair.  Instances that were given its key go on letting it in."""
-    audit.record(actor, "delete", KIND, [key_pair.ec2_id], tenant=key_pair.tenant, name=key_pair.name)
-    Tag.objects.filter(tenant=key_pair.tenant, resource_id=key_pair.ec2_id).delete()
-    key_pair.delete()
+def delete_key_pairs(key_pairs: Sequence[KeyPair], *, actor: Actor) -> None:
+    """Instances that were launched with them keep them."""
+    ids = [key_pair.ec2_id for key_pair in key_pairs]
+    if key_pairs:
+        audit.record(actor, "delete", KIND, ids, tenant=key_pairs[0].tenant, names=[k.name for k in key_pairs])
+        Tag.objects.filter(resource_id__in=ids).delete()
+        KeyPair.objects.filter(pk__in=[key_pair.pk for key_pair in key_pairs]).delete()
 
 
-def _store(
-    tenant: Tenant,
-    name: str,
-    key_type: str,
-    key: RSAPublicKey | Ed25519PublicKey,
-    fingerprint: str,
-    verb: str,
-    actor: Actor,
+def read_public_key(material: bytes) -> PublicKey:
+    """Raises CloudError for anything but an RSA or ED25519 public key."""
+    text = material.strip()
+    for load in (load_ssh_public_key, load_pem_public_key, load_der_public_key):
+        try:
+            key = load(text if len(text) <= MAX_MATERIAL else b"")
+        except (ValueError, UnsupportedAlgorithm):
+            continue
+        if isinstance(key, Ed25519PublicKey) or (isinstance(key, RSAPublicKey) and 1024 <= key.key_size <= 4096):
+            return key
+        raise CloudError("Key must be RSA of 1024 to 4096 bits, or ED25519", code="InvalidKey.Format")
+    raise CloudError("Key is not in valid OpenSSH public key format", code="InvalidKey.Format")
+
+
+def _check_new(tenant: Tenant, name: str) -> None:
+    if not 1 <= len(name) <= MAX_NAME or not name.isascii() or not name.isprintable() or name != name.strip():
+        raise CloudError(
+            f"Invalid key pair name '{name[:40]}': it takes 1 to {MAX_NAME} printable ASCII characters, no space at"
+            " its ends"
+        )
+    if KeyPair.objects.filter(tenant=tenant, name=name).exists():
+        raise _duplicate(name)
+
+
+def _duplicate(name: str) -> CloudError:
+    return CloudError(f"The keypair '{name}' already exists; choose another name", code="InvalidKeyPair.Duplicate")
+
+
+def _save(
+    tenant: Tenant, name: str, public: PublicKey, fingerprint: str, verb: str, actor: Actor, tags: Mapping[str, str]
 ) -> KeyPair:
-    if not NAME.match(name):
-        raise CloudError("A key pair's name has 1 to 255 printable ASCII characters and no space at either end")
-    line = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    check_tags(tags)
+    line = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     try:
         with transaction.atomic():
-            made = KeyPair.objects.create(
-                tenant=tenant, name=name, key_type=key_type, public_key=f"{line} {name}", fingerprint=fingerprint
+            key_pair = KeyPair.objects.create(
+                tenant=tenant,
+                name=name,
+                key_type="rsa" if isinstance(public, RSAPublicKey) else "ed25519",
+                public_key=f"{line} {name}",
+                fingerprint=fingerprint,
             )
-            audit.record(actor, verb, KIND, [made.ec2_id], tenant=tenant, name=name)
-    except IntegrityError:
-        raise CloudError(
-            f"The keypair '{name}' already exists; choose another name or delete that one",
-            code="InvalidKeyPair.Duplicate",
-        ) from None
-    return made
+            if tags:
+                add_tags(tenant, KIND, [key_pair.ec2_id], tags)
+            audit.record(actor, verb, KIND, [key_pair.ec2_id], tenant=tenant, name=name)
+    except IntegrityError:  # somebody made one of this name meanwhile
+        raise _duplicate(name) from None
+    return key_pair
 
 
-def _parsed(text: str) -> RSAPublicKey | Ed25519PublicKey:
-    refused = CloudError(
-        "Key is not in valid OpenSSH public key format: paste the line that begins with ssh-rsa or ssh-ed25519,"
-        " from the file that ends in .pub",
-        code="InvalidKey.Format",
-    )
-    if "PRIVATE KEY" in text:
-        raise CloudError(
-            "This is a private key; keep it to yourself and give the public one, from the file that ends in .pub",
-            code="InvalidKey.Format",
-        )
-    try:
-        key = load_ssh_public_key(_one_line(text).encode())
-    except (ValueError, UnsupportedAlgorithm, binascii.Error):
-        raise refused from None
-    if isinstance(key, RSAPublicKey) and key.key_size in RSA_BITS:
-        return key
-    if isinstance(key, Ed25519PublicKey):
-        return key
-    raise refused
-
-
-def _one_line(text: str) -> str:
-    """OpenSSH's form of a key that may be in RFC 4716's."""
-    lines = [line.strip() for line in text.strip().splitlines()]
-    if not lines or not lines[0].startswith("---- BEGIN SSH2 PUBLIC KEY"):
-        return " ".join(lines)
-    body = "".join(line for line in lines if not line.startswith("----") and ":" not in line)
-    blob = base64.b64decode(body, validate=True)
-    length = int.from_bytes(blob[:4], "big")
-    return f"{blob[4 : 4 + length].decode('ascii', 'replace')} {body}"
+def _fingerprint(public: PublicKey) -> str:
+    """As EC2 has it of imported keys: MD5 of RSA's DER; of ED25519 what ssh-keygen prints, padded."""
+    if isinstance(public, RSAPublicKey):
+        der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return _colons(hashlib.md5(der, usedforsecurity=False).digest())
+    line = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return base64.b64encode(hashlib.sha256(base64.b64decode(line.split()[1])).digest()).decode()
 
 
 def _colons(digest: bytes) -> str:
     return digest.hex(":")
-
-
-def _ssh_fingerprint(key: Ed25519PublicKey) -> str:
-    blob = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1]
-    return base64.b64encode(hashlib.sha256(base64.b64decode(blob)).digest()).decode()

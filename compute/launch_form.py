@@ -110,6 +110,7 @@ class LaunchForm(forms.Form):
     ) -> None:
         super().__init__(data, files, initial=dict(initial or {}), label_suffix="")
         self.tenant = tenant
+        self.known: dict[str, Any] = {}
         images = Image.objects.filter(launchable_by(tenant), state=ImageState.AVAILABLE)
         self._field("image").queryset = images
         self._field("instance_type").queryset = InstanceType.objects.filter(is_enabled=True)
@@ -139,6 +140,7 @@ class LaunchForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
+        self.known = dict(values)  # a refusal takes its field away; what was asked is still to be shown
         data = self.user_data_bytes()
         if len(data) > MAX_USER_DATA:
             self.add_error(
@@ -172,7 +174,7 @@ class LaunchForm(forms.Form):
         return meters(self.tenant, self.amounts(), shown)
 
     def amounts(self) -> dict[str, int]:
-        values = self.cleaned_data
+        values = self.known
         kind, image, count = values.get("instance_type"), values.get("image"), values.get("count")
         if kind is None or image is None or not count:
             return {}
@@ -214,7 +216,7 @@ class LaunchForm(forms.Form):
 
     def line(self) -> LaunchLine | None:
         """The same as a command line, once there is enough for one."""
-        values = self.cleaned_data
+        values = self.known
         image, kind = values.get("image"), values.get("instance_type")
         if image is None or kind is None:
             return None
@@ -262,8 +264,8 @@ def _group_choices(groups: Iterable[SecurityGroup]) -> Iterable[tuple[str, Group
 
 def over_quota(meter: Meter) -> str:
     return _(
-        "This needs %(more)s %(resource)s more, but %(used)s of %(limit)s are in use: %(lacking)s too many. Take less,"
-        " terminate what is not needed, or ask an operator for more quota."
+        "Quota of %(resource)s: this needs %(more)s more, %(used)s of %(limit)s are in use: %(lacking)s too many."
+        " Take less, terminate what is not needed, or ask an operator for more."
     ) % {
         "more": meter.words(meter.more),
         "resource": meter.label,

@@ -13,7 +13,7 @@ from compute.errors import IdempotentParameterMismatch
 from compute.models import Instance, InstanceType, KeyPair, Reservation, ShutdownBehavior
 from compute.models.instance import KIND, ids_of
 from compute.verbs import Verb
-from networking.models import SecurityGroup, Subnet
+from networking.models import NetworkInterface, SecurityGroup, Subnet
 from networking.services import interfaces_for
 from operations.models import Operation
 from operations.tasks import ring
@@ -22,7 +22,7 @@ from portal.audit import Actor
 from portal.errors import CloudError
 from portal.models import Resource, Tenant
 from portal.tags import add_tags, check_tags
-from storage.models import Image
+from storage.models import Image, Volume
 from storage.services import create_root_volumes, default_datastore
 
 MAX_USER_DATA = 16 * 1024
@@ -53,6 +53,10 @@ class Launch:
     disable_api_stop: bool = False
     monitoring: bool = False
     hints: Mapping[str, object] = field(default_factory=dict)
+    public_ip: bool | None = None  # None: as the subnet says
+    delete_interface_on_termination: bool = True
+    interface_description: str = ""
+    interface_tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def disk_gib(self) -> int:
@@ -70,21 +74,36 @@ class Launch:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What a launch made; of one that was made before with the same client token, the instances alone."""
+
+    instances: list[Instance]
+    volumes: list[Volume] = field(default_factory=list)
+    interfaces: list[NetworkInterface] = field(default_factory=list)
+    is_new: bool = True
+
+
 def launch_instances(tenant: Tenant, launch: Launch, *, actor: Actor) -> list[Instance]:
+    """What ``launch_all`` launches; for who has no use for the rest."""
+    return launch_all(tenant, launch, actor=actor).instances
+
+
+def launch_all(tenant: Tenant, launch: Launch, *, actor: Actor) -> Launched:
     """New instances, pending; or, for a client token that was used before, those it made then.
 
     A constant number of statements however many there are.  Raises CloudError, QuotaExceeded or
     IdempotentParameterMismatch, and then nothing was written.
     """
     if launch.client_token and (again := _launched_before(tenant, launch)):
-        return again
+        return Launched(again, is_new=False)
     check_launch(launch)
     try:
         with transaction.atomic():
             return _launch(tenant, launch, actor)
     except IntegrityError:
         if launch.client_token and (again := _launched_before(tenant, launch)):
-            return again  # a concurrent call with the same token was first
+            return Launched(again, is_new=False)  # a concurrent call with the same token was first
         raise
 
 
@@ -118,9 +137,10 @@ def check_launch(launch: Launch) -> None:
         )
     check_tags(launch.instance_tags)
     check_tags(launch.volume_tags)
+    check_tags(launch.interface_tags)
 
 
-def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> list[Instance]:
+def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
     reservation = Reservation.objects.create(
         tenant=tenant, client_token=launch.client_token or None, digest=launch.digest, requester=actor.name
     )
@@ -137,17 +157,26 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> list[Instance]:
         zone=launch.subnet.zone,
         delete_on_termination=launch.delete_root_on_termination,
     )
-    interfaces_for(ids, launch.subnet, launch.groups)
+    interfaces = interfaces_for(
+        ids,
+        launch.subnet,
+        launch.groups,
+        public_ip=launch.public_ip,
+        delete_on_termination=launch.delete_interface_on_termination,
+        description=launch.interface_description,
+    )
     if launch.instance_tags:
         add_tags(tenant, "instance", ids, launch.instance_tags)
     if launch.volume_tags:
         add_tags(tenant, "volume", [volume.ec2_id for volume in volumes], launch.volume_tags)
+    if launch.interface_tags:
+        add_tags(tenant, "network-interface", [interface.ec2_id for interface in interfaces], launch.interface_tags)
     Operation.objects.owe(Verb.START, KIND, ids, actor_name=actor.name, params={"launch": True})
     audit.record(
         actor, "launch", KIND, ids, tenant=tenant, reservation=reservation.ec2_id, type=launch.instance_type.name
     )
     ring(count)
-    return instances
+    return Launched(instances, volumes, interfaces)
 
 
 def _reserve(tenant: Tenant, launch: Launch) -> int:

@@ -22,7 +22,7 @@ BADGES = {
     S.STOPPING: "busy",
     S.STOPPED: "off",
     S.SHUTTING_DOWN: "busy",
-    S.TERMINATED: "bad",
+    S.TERMINATED: "ended",
 }
 
 

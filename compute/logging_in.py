@@ -67,8 +67,15 @@ def opens_ssh(rule: SecurityGroupRule) -> bool:
 
 def rule_words(rule: SecurityGroupRule) -> str:
     """ "TCP 22 from 0.0.0.0/0"."""
-    values = {"what": _what(rule), "peer": _("everywhere") if rule.peer in ("0.0.0.0/0", "::/0") else rule.peer}
-    return _("%(what)s from %(peer)s") % values
+    return _("%(what)s from %(peer)s") % {"what": _what(rule), "peer": _peer(rule)}
+
+
+def _peer(rule: SecurityGroupRule) -> str:
+    if rule.peer in ("0.0.0.0/0", "::/0"):
+        return _("everywhere")
+    if rule.peer_group is None:
+        return rule.peer
+    return _("instances of this group") if rule.peer_group_id == rule.group_id else str(rule.peer_group)
 
 
 def _what(rule: SecurityGroupRule) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from django.db import transaction
 
 from compute.models import Host, HostState, Instance
-from operations.performers import Refused
+from operations.performers import Refused, TryLater
 from scheduling.filters import Hosts, Request
 from scheduling.models import Placement
 from scheduling.placement import NAMED, Decision, decide
@@ -28,10 +28,10 @@ def snapshot() -> Hosts:
     )
 
 
-def place(instance: Instance) -> Host:
+def place(instance: Instance, *, patient: bool = False) -> Host:
     """The host this instance has claimed; claims one, and says why that one, if it has none.
 
-    Raises Refused with the summary if no host will do.
+    Raises Refused with the summary if no host will do; TryLater if it is ``patient`` and one that is down might.
     """
     if instance.host is not None:
         return instance.host
@@ -45,6 +45,8 @@ def place(instance: Instance) -> Host:
         if host is not None:  # ours, or the claim of another worker that was faster
             instance.refresh_from_db()
             return host
+    if decision.refusals.get("down") and patient:
+        raise TryLater(f"waiting for a host: {decision.summary}")
     _write(instance, decision, "", None)
     raise Refused(f"Server.InsufficientInstanceCapacity: {decision.summary}")
 

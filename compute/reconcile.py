@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from compute.drivers.base import DomainReport, Power
+from compute.drivers.base import DomainReport, HostReport, Power
 from compute.errors import IncorrectState
 from compute.models import Host, Instance, ShutdownBehavior
 from compute.models.instance import KIND
@@ -57,21 +57,30 @@ def settle_terminated(instance: Instance, *, reason_code: str = "", reason: str 
     quotas.release(instance.tenant, given_back)
 
 
-def reconcile_host(host: Host, domains: Iterable[DomainReport]) -> None:
-    """Compare all that a host reports with all that rows say is there."""
+def reconcile(reports: Mapping[Host, Iterable[DomainReport]]) -> None:
+    """Compare all that hosts report with all that rows say is there; one query, however many agree."""
+    expected: dict[int, dict[str, tuple[str, str]]] = {host.pk: {} for host in reports}
+    rows = Instance.objects.filter(host__in=expected).order_by()
+    for host_id, name, state, power in rows.values_list("host_id", "ec2_id", "state", "power"):
+        if host_id is not None:
+            expected[host_id][name] = state, power
+    for host, domains in reports.items():
+        _reconcile_host(host, domains, expected[host.pk])
+
+
+def _reconcile_host(host: Host, domains: Iterable[DomainReport], expected: Mapping[str, tuple[str, str]]) -> None:
     ours = {d.name: d.power for d in domains if d.installation == settings.INSTALLATION}
-    expected = {instance.ec2_id: instance for instance in Instance.objects.filter(host=host)}
-    for name, instance in expected.items():
+    for name, (state, known) in expected.items():
         power = ours.get(name, Power.OFF)
-        if power != Power.UNKNOWN and (power != instance.power or _disagree(instance, power)):
-            observe(instance, power)
+        if power != Power.UNKNOWN and (power != known or _disagree(state, power)):
+            observe(Instance.objects.get(ec2_id=name), power)
     for name in ours.keys() - expected.keys():
         _remove(host, name)
 
 
-def _disagree(instance: Instance, power: Power) -> bool:
+def _disagree(state: str, power: Power) -> bool:
     runs = power not in (Power.OFF, Power.CRASHED)
-    return instance.state not in (S.STOPPING, S.SHUTTING_DOWN) and runs != (instance.state == S.RUNNING)
+    return state not in (S.STOPPING, S.SHUTTING_DOWN) and runs != (state == S.RUNNING)
 
 
 def observe(instance: Instance, power: Power) -> None:
@@ -144,6 +153,10 @@ def _remove(host: Host, name: str) -> None:
         pass  # another watcher was faster
 
 
-def saw_host(host: Host, **facts: object) -> None:
-    """The host has reported just now."""
-    Host.objects.filter(pk=host.pk).update(seen_at=timezone.now(), last_error="", **facts)
+def saw(reports: Mapping[Host, HostReport]) -> None:
+    """These hosts have reported just now; one statement, however many."""
+    Host.objects.filter(pk__in=[host.pk for host in reports]).update(seen_at=timezone.now(), last_error="")
+    for host, report in reports.items():
+        if host.hypervisor != report.hypervisor[:200]:
+            host.hypervisor = report.hypervisor[:200]
+            host.save(update_fields=["hypervisor"])

@@ -74,6 +74,15 @@ def terminate_instances(instances: Sequence[Instance], *, actor: Actor) -> None:
     _owe(Verb.TERMINATE, moved, actor)
 
 
+@transaction.atomic
+def set_monitoring(instances: Sequence[Instance], monitoring: bool, *, actor: Actor) -> None:
+    """Detailed monitoring on or off; a wish that is kept, for what measures instances to follow."""
+    if instances:
+        Instance.objects.filter(pk__in=[i.pk for i in instances]).update(monitoring=monitoring)
+        verb = "monitor" if monitoring else "unmonitor"
+        audit.record(actor, verb, KIND, ids_of(instances), tenant=instances[0].tenant)
+
+
 def _move(
     instances: Sequence[Instance],
     target: InstanceState,

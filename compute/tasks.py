@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 S = InstanceState
 
 START_WITHIN_S = 600  # a host that does not answer for so long fails the start
+WAIT_FOR_HOSTS_S = 60  # that are down, before a start fails for lack of capacity
 POLL_S = 5  # while a guest shuts down; an event comes sooner
 ASK_AGAIN_S = 15
 
@@ -58,7 +59,7 @@ def start(operation: Operation) -> Again | None:
     instance = _instance(operation)
     if operation.age_s > START_WITHIN_S:
         raise Refused("Server.InternalError: its host did not answer in time")
-    host = place(instance)
+    host = place(instance, patient=operation.age_s < WAIT_FOR_HOSTS_S)
     operation.note(f"placed on {host}")
     with _translated():
         driver = _driver(host)

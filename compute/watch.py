@@ -13,11 +13,11 @@ from django_q.tasks import async_task
 
 from compute import drivers
 from compute.consoles import ConsoleKeeper
-from compute.drivers.base import Driver, DriverError, Power
+from compute.drivers.base import Driver, DriverError, HostReport, Power
 from compute.models import Host, Instance
-from compute.reconcile import observe, reconcile_host, saw_host
+from compute.reconcile import observe, reconcile, saw
 from operations.models import Heartbeat
-from operations.tasks import WORKER, sweep
+from operations.tasks import WORKER, is_queue_waiting, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -46,26 +46,33 @@ class HostWatch(threading.Thread):
             while not self._over.is_set():
                 began = time.monotonic()
                 close_old_connections()
-                for host in self._hosts:
-                    self._look(host)
+                self._look()
                 self._over.wait(max(0.05, settings.WATCH_INTERVAL_S - (time.monotonic() - began)))
         finally:
             connection.close()
 
-    def _look(self, host: Host) -> None:
+    def _look(self) -> None:
+        try:
+            reports = {host: report for host in self._hosts if (report := self._report(host)) is not None}
+            if reports:
+                saw(reports)
+                reconcile({host: report.domains for host, report in reports.items()})
+                for host, report in reports.items():
+                    ours = [d for d in report.domains if d.installation == settings.INSTALLATION]
+                    self._consoles[host.pk].keep(drivers.driver_for(host.driver, host.settings()), ours)
+        except Exception:  # one bad report must not end the watch
+            logger.exception("%s: its reports could not be used", self.name)
+
+    def _report(self, host: Host) -> HostReport | None:
+        """What the host says of itself; None, and the reason on its row, if it says nothing."""
         try:
             driver = drivers.driver_for(host.driver, host.settings())
             self._listen(host, driver)
-            report = driver.report()
-            saw_host(host, hypervisor=report.hypervisor[:200])
-            reconcile_host(host, report.domains)
-            ours = [d.name for d in report.domains if d.installation == settings.INSTALLATION]
-            self._consoles[host.pk].keep(driver, ours)
+            return driver.report()
         except DriverError as error:
             logger.warning("host %s: %s", host, error)
             Host.objects.filter(pk=host.pk).update(last_error=str(error))
-        except Exception:  # one bad report must not end the watch
-            logger.exception("host %s: its report could not be used", host)
+            return None
 
     def _listen(self, host: Host, driver: Driver) -> None:
         if host.pk not in self._listening:
@@ -108,7 +115,8 @@ class Watcher:
                 if now >= beat_at:
                     beat_at = now + BEAT_EVERY_S
                     Heartbeat.beat(WATCHER)
-                    async_task("operations.tasks.beat")
+                    if not is_queue_waiting():
+                        async_task("operations.tasks.beat")
             except Exception:  # the database or the broker is away; it may come back
                 logger.exception("the watcher goes on")
         for watch in self._watches.values():

@@ -30,6 +30,7 @@ boot_modules="virtio_pci virtio_blk virtio_net virtio_scsi sd_mod xen-blkfront
 hash=$(cd "$here" && {
     find build.sh files -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     find build.sh files -type f -perm -100 | LC_ALL=C sort
+    find files -type l -printf '%p %l\n' | LC_ALL=C sort
     echo "$disk_mib ${KERNEL:-} ${MODULES:-}"
 } | sha256sum | cut -c1-12)
 finished() {
@@ -113,7 +114,7 @@ for d in bin sbin dev proc sys run tmp root etc/dropbear usr/bin usr/sbin \
 chmod 1777 "$r/tmp"; chmod 700 "$r/root"
 cp "$x/bin/busybox" "$r/bin/busybox"
 for a in $("$x/bin/busybox" --list); do
-    case $a in busybox|rpm|dpkg|dpkg-deb|init|linuxrc) continue;; esac
+    case $a in busybox|rpm|dpkg|dpkg-deb|init|linuxrc|poweroff) continue;; esac
     ln -s busybox "$r/bin/$a"
 done
 ln -s ../bin/busybox "$r/sbin/init"

@@ -16,7 +16,7 @@ from networking.models import Counter, NetworkInterface, SecurityGroup, Security
 from portal import audit
 from portal.audit import Actor
 from portal.errors import CloudError
-from portal.models import Tenant
+from portal.models import Tag, Tenant
 
 DEFAULT_VPC_CIDR = "172.31.0.0/16"
 DEFAULT_SUBNET_CIDR = "172.31.0.0/17"
@@ -73,12 +73,22 @@ def ssh_group(tenant: Tenant, *, actor: Actor) -> SecurityGroup:
 
 
 def interfaces_for(
-    instance_ids: Sequence[str], subnet: Subnet, groups: Sequence[SecurityGroup]
+    instance_ids: Sequence[str],
+    subnet: Subnet,
+    groups: Sequence[SecurityGroup],
+    *,
+    public_ip: bool | None = None,
+    delete_on_termination: bool = True,
+    description: str = "",
 ) -> list[NetworkInterface]:
-    """One interface for each instance, with addresses of its own; in the caller's transaction, two inserts in all."""
+    """One interface for each instance, with addresses of its own; in the caller's transaction, two inserts in all.
+
+    Whether it gets a public address is the subnet's choice unless ``public_ip`` says.
+    """
     now = timezone.now()
     private = _private_addresses(subnet, len(instance_ids))
-    public = _public_addresses(len(instance_ids)) if subnet.maps_public_ip else [None] * len(instance_ids)
+    is_public = subnet.maps_public_ip if public_ip is None else public_ip
+    public = _public_addresses(len(instance_ids)) if is_public else [None] * len(instance_ids)
     made = NetworkInterface.objects.bulk_create(
         NetworkInterface(
             tenant_id=subnet.tenant_id,
@@ -86,10 +96,12 @@ def interfaces_for(
             instance_id=instance_id,
             mac=_new_mac(),
             private_ip=private_ip,
-            public_ip=public_ip,
+            public_ip=public_address,
+            delete_on_termination=delete_on_termination,
+            description=description,
             attached_at=now,
         )
-        for instance_id, private_ip, public_ip in zip(instance_ids, private, public, strict=True)
+        for instance_id, private_ip, public_address in zip(instance_ids, private, public, strict=True)
     )
     through = NetworkInterface.groups.through
     through.objects.bulk_create(
@@ -140,5 +152,7 @@ def _public_addresses(count: int) -> list[str]:
 def release_interfaces(instance_ids: Sequence[str]) -> None:
     """Let go of the interfaces that end with their instances; the others are only detached."""
     mine = NetworkInterface.objects.filter(instance_id__in=instance_ids)
-    mine.filter(delete_on_termination=True).delete()
+    ending = mine.filter(delete_on_termination=True)
+    Tag.objects.filter(resource_type="network-interface", resource_id__in=ending.values("ec2_id")).delete()
+    ending.delete()
     mine.update(instance_id="", attached_at=None, forwards=[])

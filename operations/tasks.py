@@ -8,6 +8,7 @@ import time
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, transaction
+from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from operations.models import HOLD_S, Heartbeat, LostClaim, Operation, State
@@ -109,6 +110,11 @@ class _Hold:
             connection.close()
 
 
+def is_queue_waiting() -> bool:
+    """Whether rings enough wait already: if nobody hears them, more would only pile up."""
+    return bool(get_broker().queue_size() >= settings.QUEUE_WORKERS)
+
+
 def beat() -> None:
     """A sign that the queue and a worker are alive; asked for by the watcher, read by /healthz."""
     Heartbeat.beat(WORKER)
@@ -118,6 +124,6 @@ def sweep() -> int:
     """Ring for what is due and held by nobody; returns how much that is."""
     close_old_connections()
     due = Operation.objects.claimable().count()
-    if due:
+    if due and not is_queue_waiting():
         ring(due)
     return due

@@ -5,4 +5,8 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-application = get_asgi_application()
+site = get_asgi_application()
+
+from ec2api.asgi import Ec2FrontDoor  # noqa: E402 - needs the apps to be ready
+
+application = Ec2FrontDoor(site)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from portal.errors import CloudError
 from portal.models import Tag, Tenant
@@ -48,7 +50,7 @@ def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping
         update_fields=["value"],
     )
     counted = Tag.objects.filter(resource_id__in=ids).values("resource_id").order_by().annotate(n=Count("pk"))
-    crowded = counted.filter(n__gt=MAX_TAGS).first()
+    crowded = counted.filter(n__gt=MAX_TAGS).order_by("resource_id").first()
     if crowded is not None:
         raise CloudError(
             f"{crowded['resource_id']} would have {crowded['n']} tags; a resource takes {MAX_TAGS}: delete some first",
@@ -59,11 +61,10 @@ def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping
 def delete_tags(tenant: Tenant, resource_ids: Sequence[str], tags: Mapping[str, str | None] | None) -> None:
     """Delete tags by key, or by key and value; all of them where ``tags`` is None."""
     rows = Tag.objects.filter(tenant=tenant, resource_id__in=resource_ids)
-    if tags is None:
-        rows.delete()
-        return
-    for key, value in tags.items():
-        (rows.filter(key=key) if value is None else rows.filter(key=key, value=value)).delete()
+    if tags is not None:
+        conditions = (Q(key=key) if value is None else Q(key=key, value=value) for key, value in tags.items())
+        rows = rows.filter(reduce(or_, conditions, Q(pk__in=())))
+    rows.delete()
 
 
 def tags_of(resource_ids: Sequence[str]) -> dict[str, dict[str, str]]:

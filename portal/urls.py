@@ -3,11 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from ec2api.views import front_door
 from portal.health import healthz
 from portal.views.shell import home, switch_language, switch_tenant
 
 urlpatterns = [
-    path("", home, name="home"),
+    path("", front_door(home), name="home"),
     path("healthz", healthz, name="healthz"),
     path("switch-tenant/", switch_tenant, name="switch-tenant"),
     path("switch-language/", switch_language, name="switch-language"),

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from portal import quotas
 from portal.errors import CloudError
-from portal.models import Resource, Tenant
+from portal.models import Resource, Tag, Tenant
 from storage.models import Datastore, Image, Volume, VolumeState
 
 
@@ -57,6 +57,7 @@ def forget_volumes(volumes: QuerySet[Volume]) -> None:
     for tenant_id, size in list(volumes.order_by().values_list("tenant").annotate(Sum("size_gib"))):
         count = volumes.filter(tenant_id=tenant_id).count()
         quotas.release(Tenant(pk=tenant_id), {Resource.VOLUMES: count, Resource.VOLUME_GIB: size})
+    Tag.objects.filter(resource_type="volume", resource_id__in=list(volumes.values_list("ec2_id", flat=True))).delete()
     volumes.delete()
 
 

@@ -41,7 +41,7 @@ for i in Instance.objects.exclude(host=None).select_related("host"):
 print(json.dumps({
     "open": [str(o) for o in Operation.objects.open()],
     "domains": domains, "running": rows, "claimed": claimed, "held": held,
-    "drift": [str(q) for q, n in quotas.recount()],
+    "drift": [f"{q}, but {n} in the rows" for q, n in quotas.recount()],
 }))
 """
 
@@ -73,8 +73,8 @@ def shell(cloud: Cloud, code: str) -> Any:
 class Tenant:
     """Asks for things at random, and remembers what it asked of each instance."""
 
-    def __init__(self, cloud: Cloud, chance: random.Random) -> None:
-        self.ec2, self.chance = ec2_of(cloud, attempts=8), chance
+    def __init__(self, cloud: Cloud, name: str) -> None:
+        self.ec2, self.name, self.chance = ec2_of(cloud, attempts=8), name, random.Random(name)
         self.image = self.ec2.describe_images()["Images"][0]["ImageId"]
         self.wanted: dict[str, str] = {}
         self.launches = 0
@@ -107,7 +107,11 @@ class Tenant:
         for _ in range(20):
             try:
                 reply = self.ec2.run_instances(
-                    ImageId=self.image, InstanceType="t2.nano", MinCount=3, MaxCount=3, ClientToken=f"t{self.launches}"
+                    ImageId=self.image,
+                    InstanceType="t2.nano",
+                    MinCount=3,
+                    MaxCount=3,
+                    ClientToken=f"{self.name}-{self.launches}",
                 )
             except BotoCoreError:
                 time.sleep(0.5)
@@ -133,15 +137,12 @@ class Tenant:
 
 @pytest.mark.parametrize("victim", ["worker", "watcher", "web"])
 def test_whatever_is_killed_every_instance_ends_as_its_tenant_asked(cloud, victim):
-    chance = random.Random(f"seed of {victim}")
-    tenant = Tenant(cloud, chance)
+    tenant = Tenant(cloud, victim)
 
     for _ in range(ROUNDS):
         tenant.ask()
-        time.sleep(chance.uniform(0, 0.6))
-        killed = cloud.pids(victim)
-        assert killed
-        for pid in killed:
+        time.sleep(tenant.chance.uniform(0, 0.6))
+        for pid in running(cloud, victim):
             kill(pid)
 
     states = wait_until_settled(cloud, tenant)
@@ -152,6 +153,15 @@ def test_whatever_is_killed_every_instance_ends_as_its_tenant_asked(cloud, victi
     assert found["claimed"] == found["held"]
     assert found["drift"] == []
     tenant.ec2.terminate_instances(InstanceIds=[i for i, s in states.items() if s != "terminated"])
+
+
+def running(cloud: Cloud, program: str) -> list[int]:
+    """Its processes, all of them; waited for, if it is just being started again."""
+    deadline = time.monotonic() + 20
+    while not (pids := cloud.pids(program)):
+        assert time.monotonic() < deadline, f"{program} was not started again\n{cloud.logs()}"
+        time.sleep(0.1)
+    return pids
 
 
 def kill(pid: int) -> None:

@@ -93,6 +93,7 @@ class DomainReport:
     disk_write_bytes: int | None = None
     net_rx_bytes: int | None = None
     net_tx_bytes: int | None = None
+    console_mark: int | None = None  # changes when the serial log grows; None: look at the log itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -92,22 +93,26 @@ class Connection:
         """The living connection; raises HostUnreachable within OPEN_DEADLINE_S."""
         if self._pid != os.getpid():
             self._abandon()
-        with self._lock:
-            if self._connection is not None and self._connection.isAlive() == 1:
-                return self._connection
-            self._drop()
-            self._connection = self._open()
-            self._on_open(self._connection)
+        deadline = time.monotonic() + OPEN_DEADLINE_S
+        if not self._lock.acquire(timeout=OPEN_DEADLINE_S):  # another thread is opening it
+            raise HostUnreachable(f"host {self.name}: libvirt at {self.uri} does not answer")
+        try:
+            if self._connection is None or self._connection.isAlive() != 1:
+                self._drop()
+                self._connection = self._open(deadline)
+                self._on_open(self._connection)
             return self._connection
+        finally:
+            self._lock.release()
 
-    def _open(self) -> Any:
+    def _open(self, deadline: float) -> Any:
         os.environ.setdefault("LIBVIRT_AUTOSTART", "0")  # never start a daemon: it would not be the one meant
         event_loop.start()  # before any connection is opened
         opening, self._opening = self._opening, None
         if opening is None:
             opening = _Opening(self.uri)
             opening.start()
-        opening.join(OPEN_DEADLINE_S)
+        opening.join(max(0.0, deadline - time.monotonic()))
         if opening.is_alive():
             self._opening = opening  # the next call waits for the same, so threads do not pile up
             raise HostUnreachable(f"host {self.name}: libvirt at {self.uri} does not answer")

@@ -9,6 +9,8 @@ from compute.drivers.base import DomainSpec, DriverError
 from compute.drivers.domain_xml import domain_xml
 from compute.drivers.virt import LibvirtDriver
 
+TRIM_AT_BYTES = 4 * 2**20
+
 
 class KvmDriver(LibvirtDriver):
     """options["accelerator"]: "kvm" (the default) or "tcg"; options["emulator"]: a QEMU other than libvirt's choice."""
@@ -32,4 +34,13 @@ class KvmDriver(LibvirtDriver):
             if not stat.S_ISREG(status.st_mode):
                 raise DriverError(f"console log of {name}: {console_log} is not a file")
             log.seek(max(0, status.st_size - limit))
-            return log.read(limit)
+            end = log.read(limit)
+        if status.st_size > TRIM_AT_BYTES:
+            self._trim(console_log, end)
+        return end
+
+    def _trim(self, console_log: str, end: bytes) -> None:
+        """Cut a log that a guest fills without end; QEMU appends, so it goes on behind what we leave."""
+        fd = os.open(console_log, os.O_WRONLY | os.O_APPEND | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(fd, "wb") as log:
+            log.write(end)

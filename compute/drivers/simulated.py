@@ -85,7 +85,8 @@ class SimulatedDriver(Driver):
     def report(self) -> HostReport:
         with self._asked("report") as db:
             rows = db.execute(
-                "SELECT name, installation, vcpus, memory_mib, started_at FROM domain WHERE host = ?", (self.host.name,)
+                "SELECT name, installation, vcpus, memory_mib, started_at, boots FROM domain WHERE host = ?",
+                (self.host.name,),
             ).fetchall()
         now = time.time()
         domains = tuple(
@@ -96,8 +97,9 @@ class SimulatedDriver(Driver):
                 vcpus=vcpus,
                 memory_mib=memory_mib,
                 cpu_time_ns=int((now - started_at) * 5e7),
+                console_mark=boots,
             )
-            for name, mark, vcpus, memory_mib, started_at in rows
+            for name, mark, vcpus, memory_mib, started_at, boots in rows
         )
         vcpus, memory_mib = int(str(self.host.options["vcpus"])), int(str(self.host.options["memory_mib"]))
         free = max(0, memory_mib - sum(d.memory_mib for d in domains))
@@ -160,7 +162,7 @@ class SimulatedDriver(Driver):
 
     def _boot_again(self, db: sqlite3.Connection, name: str) -> None:
         if not self._mine(db, name):
-            raise DriverError(f"domain {name} on {self.host.name} is off; start it instead")
+            raise DriverError(f"{name} is off on host {self.host.name}; start it first")
         db.execute(
             "UPDATE domain SET boots = boots + 1, started_at = ? WHERE host = ? AND name = ?",
             (time.time(), self.host.name, name),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from abc import abstractmethod
 from typing import Any
 
@@ -52,6 +53,7 @@ EVENTS = {
     libvirt.VIR_DOMAIN_EVENT_STOPPED: Power.OFF,
     libvirt.VIR_DOMAIN_EVENT_CRASHED: Power.CRASHED,
 }
+GONE = Marked("", 0, 0)  # a domain that ended before it could be asked
 RECONNECT_S = 1.0  # how often a listener looks whether its connection still lives
 
 
@@ -79,6 +81,7 @@ class LibvirtDriver(Driver):
         self.installation = str(host.options.get("installation", ""))
         self._connection = Connection(host.name, host.uri, self._register)
         self._marks: dict[tuple[str, int], Marked] = {}  # by UUID and run: libvirt counts each domain it starts
+        self._strangers: set[str] = set()  # UUIDs of others' domains that a listener need not hear of
         self._listener: PowerListener | None = None
         self._events: queue.SimpleQueue[tuple[Any, int, int] | None] = queue.SimpleQueue()
 
@@ -129,7 +132,7 @@ class LibvirtDriver(Driver):
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                     raise
-                return Marked("", 0, 0)
+                return GONE
         return self._marks[run]
 
     def power(self, name: str) -> Power:
@@ -263,19 +266,33 @@ class LibvirtDriver(Driver):
             try:
                 self._connection.get()
                 happened = events.get(timeout=RECONNECT_S)
-            except (queue.Empty, DriverError):
-                threading.Event().wait(0.05)
+            except queue.Empty:
+                continue
+            except DriverError:
+                time.sleep(RECONNECT_S)
                 continue
             if happened is None:
                 return
             domain, event, detail = happened
             power = power_after(event, detail)
-            if power is None:
+            if power is None or self._is_strange(domain, power):
                 continue
             try:
                 listener(domain.name(), power)
             except Exception:
                 logger.exception("the listener of host %s failed at %s %s", self.host.name, domain.name(), power)
+
+    def _is_strange(self, domain: Any, power: Power) -> bool:
+        """Whether a domain is known not to be ours; asked at its start, for at its end nobody knows any more."""
+        uuid = domain.UUIDString()
+        if power is Power.RUNNING:
+            try:
+                mark = self._mark(domain)
+                strange = mark != GONE and mark.installation != self.installation
+            except libvirt.libvirtError:
+                strange = False
+            (self._strangers.add if strange else self._strangers.discard)(uuid)
+        return uuid in self._strangers
 
     def close(self) -> None:
         self._listener = None

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from compute.localhost.daemon import KVM, privileges
+from compute.localhost.daemon import KVM, kvm_group, privileges
 from compute.localhost.paths import Paths, paths_for
 
 Accelerator = Literal["kvm", "tcg"]
@@ -31,7 +31,7 @@ def accelerator(data_dir: Path | str, kernel: Path | None) -> Accelerator:
     paths = paths_for(data_dir)
     memory = paths.data_dir / "libvirt" / "accelerator.json"
     key = _circumstances(paths)
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         remembered = json.loads(memory.read_text())
         if remembered["key"] == key and remembered["accelerator"] in ("kvm", "tcg"):
             return "kvm" if remembered["accelerator"] == "kvm" else "tcg"
@@ -52,7 +52,8 @@ def _circumstances(paths: Paths) -> list[object]:
         about: list[object] = [device.st_rdev, device.st_ino, device.st_mode, device.st_uid, device.st_gid]
     except OSError:
         about = []
-    return [platform.release(), paths.uid, sorted(os.getgroups()), *about]
+    groups = [kvm_group()] if paths.as_root else sorted(os.getgroups())
+    return [platform.release(), paths.uid, groups, *about]
 
 
 def boots(kernel: Path, paths: Paths, limit_s: float = BOOT_LIMIT_S) -> bool:

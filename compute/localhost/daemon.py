@@ -15,12 +15,13 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 import sys
 import time
 import uuid
 from pathlib import Path
 
-from compute.localhost.paths import PIECES, Paths, UnsafePath, paths_for
+from compute.localhost.paths import PIECES, UNPRIVILEGED, Paths, UnsafePath, paths_for
 
 LIBVIRTD_CONF = """\
 # Written at each start.
@@ -160,9 +161,29 @@ def command(paths: Paths) -> list[str]:
         )
     if not paths.as_root:
         return [libvirtd]
+    if not _may_unshare():
+        _check_reachable(paths)
+        return [*privileges(paths), libvirtd]
     binds = [word for name in PIECES for word in (name, str(paths.piece(name)))]
     namespace = ["unshare", "--mount", "--propagation=slave", "--", "sh", "-c", IN_NAMESPACE, "sh", str(paths.short)]
     return [*namespace, *binds, "--", *privileges(paths), libvirtd]
+
+
+def _may_unshare() -> bool:
+    """Whether root may have a mount namespace: not in most containers."""
+    done = subprocess.run(["unshare", "--mount", "--propagation=slave", "true"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def _check_reachable(paths: Paths) -> None:
+    """Without a namespace libvirtd follows the links into DATA_DIR; raises CannotStart if it may not."""
+    paths.prepare()
+    look = [*privileges(paths), "test", "-x", str(paths.short / "run" / ".")]
+    if subprocess.run(look, capture_output=True, check=False).returncode:
+        raise CannotStart(
+            f"{UNPRIVILEGED} may not enter {paths.data_dir}, and this container allows no mount namespace (it lacks "
+            "CAP_SYS_ADMIN): let others enter the directories above it (chmod o+x), or choose another DATA_DIR"
+        )
 
 
 def run(data_dir: Path | str) -> int:

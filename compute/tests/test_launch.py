@@ -9,7 +9,9 @@ from django.db import connection
 
 from compute.errors import IdempotentParameterMismatch
 from compute.models import Host, Instance
+from conftest import look
 from networking.models import NetworkInterface
+from operations.models import Operation
 from portal import quotas
 from portal.errors import CloudError, QuotaExceeded
 from portal.models import AuditEntry, Quota, Resource, Tag
@@ -160,8 +162,6 @@ def test_an_unreachable_host_is_waited_for(launch, settle):
 
     Host.objects.update(options={})
     instance.refresh_from_db()
-    from operations.models import Operation
-
     Operation.objects.wake("instance", [instance.ec2_id])
     settle()
 
@@ -178,3 +178,18 @@ def test_full_hosts_are_never_promised_more(launch, settle, host, types):
     assert host.vcpus_allocated == 8
     assert Instance.objects.filter(state="running").count() == 4
     assert Instance.objects.filter(state="terminated").count() == 6
+
+
+def test_a_launch_waits_for_a_host_that_is_only_down(launch, settle, host):
+    Host.objects.update(seen_at=None, options={"unreachable": True})
+    [instance] = launch()
+    settle()
+    assert Instance.objects.get(pk=instance.pk).state == "pending"
+    assert not Placement.objects.exists()
+
+    Host.objects.update(options={})
+    look()
+    Operation.objects.wake("instance", [instance.ec2_id])
+    settle()
+
+    assert Instance.objects.get(pk=instance.pk).state == "running"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -13,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from compute.attributes import change_attributes, tag_instance, untag_instance
+from compute.attributes import change_shutdown_behavior, protect
 from compute.doing import offered
 from compute.forms import AttributesForm, NameForm, TagForm
 from compute.history import events_of, placement_words
@@ -21,9 +23,11 @@ from compute.listing import Shown, announcement, shown
 from compute.logging_in import forward_words, rule_words, way_in
 from compute.models import ConsoleOutput, Instance
 from compute.states import InstanceState
+from compute.tagging import tag_instance, untag_instance
 from compute.terminal import plain_text
 from networking.models import SecurityGroup
 from portal.actors import actor_of
+from portal.audit import Actor
 from portal.decorators import tenant_required
 from portal.errors import CloudError
 from portal.htmx import is_htmx, parts
@@ -44,7 +48,9 @@ def live_context(instance: Instance) -> dict[str, object]:
     """What of the page follows the instance's state."""
     [row] = shown([instance])
     groups = list(
-        SecurityGroup.objects.filter(network_interfaces__in=row.interfaces).distinct().prefetch_related("rules")
+        SecurityGroup.objects.filter(network_interfaces__in=row.interfaces)
+        .distinct()
+        .prefetch_related("rules__peer_group")
     )
     rules = [rule for group in groups for rule in group.rules.all() if not rule.is_egress]
     placement = Placement.objects.filter(instance_id=instance.ec2_id).first()
@@ -109,7 +115,8 @@ def live_part(request: HttpRequest, instance: Instance, extra: str = "") -> Http
 def live_answer(request: HttpRequest, context: Mapping[str, object], extra: str = "") -> HttpResponse:
     row = context["row"]
     assert isinstance(row, Shown)
-    return parts(request, LIVE, context={**context, "announcements": [announcement(row)]}, extra=extra)
+    more = {"announcements": [announcement(row)]} | console_context(row.instance)
+    return parts(request, LIVE, context={**context, **more}, extra=extra)
 
 
 def console_context(instance: Instance) -> dict[str, object]:
@@ -186,8 +193,18 @@ def attributes(request: TenantRequest, ec2_id: str) -> HttpResponse:
     form = AttributesForm(request.POST, instance=instance)
     if not form.is_valid():
         return page(request, instance, 422, attributes_form=form)
-    if change_attributes(instance, form.cleaned_data, actor=actor_of(request)):
+    if form.changed_data:
+        change_attributes(instance, {name: form.cleaned_data[name] for name in form.changed_data}, actor_of(request))
         messages.success(request, _("Saved the settings of %(id)s.") % {"id": instance})
     else:
         messages.info(request, _("Nothing was changed: %(id)s has these settings already.") % {"id": instance})
     return redirect("instance", instance.ec2_id)
+
+
+@transaction.atomic
+def change_attributes(instance: Instance, changed: Mapping[str, Any], actor: Actor) -> None:
+    termination, stop = changed.get("disable_api_termination"), changed.get("disable_api_stop")
+    if termination is not None or stop is not None:
+        protect(instance, actor=actor, termination=termination, stop=stop)
+    if "shutdown_behavior" in changed:
+        change_shutdown_behavior(instance, changed["shutdown_behavior"], actor=actor)

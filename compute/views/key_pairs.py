@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from compute.command_lines import key_file
 from compute.forms import KeyPairForm, PublicKeyForm
-from compute.key_pairs import create_key_pair, delete_key_pair, import_key_pair
+from compute.key_pairs import create_key_pair, delete_key_pairs, import_key_pair
 from compute.launch_form import LaunchForm
 from compute.models import KeyPair
 from compute.states import InstanceState
@@ -72,7 +72,7 @@ def import_(request: TenantRequest) -> HttpResponse:
     made = attempt(
         form,
         lambda: import_key_pair(
-            request.tenant, form.cleaned_data["name"], form.cleaned_data["public_key"], actor=actor_of(request)
+            request.tenant, form.cleaned_data["name"], form.cleaned_data["public_key"].encode(), actor=actor_of(request)
         ),
     )
     if is_htmx(request):
@@ -90,8 +90,18 @@ def attempt(form: KeyPairForm | PublicKeyForm, make: Callable[[], T]) -> T | Non
     try:
         return make()
     except CloudError as error:
-        form.add_error("public_key" if error.code == "InvalidKey.Format" else "name", error.message)
+        form.add_error(*told(error))
         return None
+
+
+def told(error: CloudError) -> tuple[str, str]:
+    """The field that a refusal is about, and what to do."""
+    if error.code == "InvalidKey.Format":
+        way_out = _("Paste the one line that begins with ssh-ed25519 or ssh-rsa, from the file that ends in .pub.")
+        return "public_key", f"{error.message}. {way_out}"
+    if error.code == "InvalidKeyPair.Duplicate":
+        return "name", _("You have a key pair of this name already; choose another name or delete that one.")
+    return "name", error.message
 
 
 def on_the_spot(request: TenantRequest, chosen: str = "", **context: object) -> HttpResponse:
@@ -108,7 +118,7 @@ def on_the_spot(request: TenantRequest, chosen: str = "", **context: object) -> 
 @tenant_required
 def delete(request: TenantRequest, ec2_id: str) -> HttpResponse:
     key_pair: KeyPair = get_object_or_404(request.tenant.key_pairs, ec2_id=ec2_id)
-    delete_key_pair(key_pair, actor=actor_of(request))
+    delete_key_pairs([key_pair], actor=actor_of(request))
     messages.success(
         request,
         _("Deleted key pair %(name)s. Instances launched with it still let its key in.") % {"name": key_pair.name},

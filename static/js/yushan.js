@@ -141,9 +141,10 @@
   });
 
   let picked = new Set();
-  document.addEventListener("htmx:beforeSwap", () => {
+  document.addEventListener("htmx:beforeSwap", (event) => {  // what was picked stays so, until it has been acted on
     remember();
-    picked = new Set([...document.querySelectorAll("input[data-pick]:checked")].map((box) => box.value));
+    const boxes = event.detail.requestConfig.verb === "post" ? [] : document.querySelectorAll("input[data-pick]:checked");
+    picked = new Set([...boxes].map((box) => box.value));
   });
   const settle = () => {
     const dialog = document.querySelector("#dialog dialog");

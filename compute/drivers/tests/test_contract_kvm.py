@@ -52,7 +52,7 @@ def login(host: LocalHost, spec: DomainSpec, user: str = "root", limit_s: float 
 def say(client: paramiko.SSHClient, command: str) -> str:
     # All three are kept until the end: paramiko half-closes the channel when it forgets the first.
     _stdin, stdout, _stderr = client.exec_command(command, timeout=20)
-    said = stdout.read().decode().strip()
+    said: str = stdout.read().decode().strip()
     assert stdout.channel.recv_exit_status() == 0
     return said
 

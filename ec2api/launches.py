@@ -1,0 +1,221 @@
+"""What RunInstances asks for, in EC2's words, as a launch of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from compute.models import InstanceType, KeyPair
+from ec2api.protocol.errors import ApiError
+from ec2api.registry import unsupported
+from networking.models import SecurityGroup, Subnet
+from networking.services import default_network
+from portal.ids import looks_like
+from portal.models import Tenant
+from storage.models import Image, ImageState, launchable_by
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import (
+        BlockDeviceMappingTypeDef,
+        InstanceNetworkInterfaceSpecificationTypeDef,
+        PlacementTypeDef,
+    )
+
+VOLUME_TYPES = {"standard", "gp2", "gp3", "io1", "io2", "st1", "sc1"}
+MAX_GROUPS = 16
+
+
+def digest(arguments: Mapping[str, object]) -> str:
+    """Of all that was asked, so that a client token used again for something else is noticed."""
+    text = json.dumps(arguments, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def image_named(tenant: Tenant, image_id: str) -> Image:
+    if not looks_like("ami", image_id):
+        raise ApiError("InvalidAMIID.Malformed", f'Invalid id: "{image_id[:40]}" (expecting "ami-...")')
+    image = Image.objects.filter(launchable_by(tenant), ec2_id=image_id).first()
+    if image is None or image.state == ImageState.DEREGISTERED:
+        raise ApiError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
+    if image.state != ImageState.AVAILABLE:
+        raise ApiError("InvalidAMIID.Unavailable", f"The image id '[{image_id}]' is {image.state}, not available")
+    return image
+
+
+def instance_type_named(name: str) -> InstanceType:
+    found = InstanceType.objects.filter(name=name, is_enabled=True).first()
+    if found is None:
+        names = ", ".join(InstanceType.objects.filter(is_enabled=True).values_list("name", flat=True))
+        raise ApiError(
+            "InvalidParameterValue",
+            f"Invalid value '{name[:40]}' for InstanceType. The instance types offered here are: {names}",
+        )
+    return found
+
+
+def key_pair_named(tenant: Tenant, name: str) -> KeyPair:
+    found = KeyPair.objects.filter(tenant=tenant, name=name).first()
+    if found is None:
+        raise ApiError("InvalidKeyPair.NotFound", f"The key pair '{name[:255]}' does not exist")
+    return found
+
+
+def subnet_named(tenant: Tenant, subnet_id: str | None) -> Subnet:
+    """The one named, or the default one."""
+    rows = Subnet.objects.filter(tenant=tenant).select_related("vpc")
+    if not subnet_id:
+        return rows.filter(is_default_for_zone=True).first() or default_network(tenant).subnet
+    found = rows.filter(ec2_id=subnet_id).first()
+    if found is None:
+        raise ApiError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id[:40]}' does not exist")
+    return found
+
+
+def groups_named(
+    tenant: Tenant, subnet: Subnet, group_ids: Sequence[str], names: Sequence[str] = ()
+) -> list[SecurityGroup]:
+    """The groups by id and by name, all of the subnet's network; the default group if none is named."""
+    if not group_ids and not names:
+        names = ["default"]
+    rows = SecurityGroup.objects.filter(tenant=tenant, vpc=subnet.vpc_id)
+    found = list(rows.filter(ec2_id__in=group_ids) if not names else rows.filter(name__in=names))
+    if group_ids and names:
+        found += rows.filter(ec2_id__in=group_ids)
+    ids, known = {group.ec2_id for group in found}, {group.name for group in found}
+    for group_id in group_ids:
+        if group_id not in ids:
+            raise ApiError("InvalidGroup.NotFound", f"The security group '{group_id[:40]}' does not exist")
+    for name in names:
+        if name not in known:
+            raise ApiError(
+                "InvalidGroup.NotFound",
+                f"The security group '{name[:255]}' does not exist in VPC '{subnet.vpc.ec2_id}'",
+            )
+    unique = list({group.pk: group for group in found}.values())
+    if len(unique) > MAX_GROUPS:
+        raise ApiError(
+            "SecurityGroupsPerInterfaceLimitExceeded", f"An interface takes {MAX_GROUPS} security groups at most"
+        )
+    return unique
+
+
+def check_placement(placement: PlacementTypeDef, zone: str) -> None:
+    """Where it runs is our choice, but the zone must be the subnet's."""
+    wanted = placement.get("AvailabilityZone")
+    if wanted and wanted != zone:
+        raise ApiError(
+            "InvalidParameterValue",
+            f"Invalid availability zone: [{wanted[:40]}]. The subnet is in {zone}.",
+        )
+    if placement.get("Tenancy", "default") != "default":
+        raise unsupported(f"Placement.Tenancy '{placement['Tenancy']}'")
+    for name in placement.keys() - {"AvailabilityZone", "Tenancy", "AvailabilityZoneId"}:
+        if placement[name]:  # type: ignore[literal-required]
+            raise unsupported(f"The parameter Placement.{name} of RunInstances")
+
+
+def root_device(image: Image, mappings: Sequence[BlockDeviceMappingTypeDef]) -> dict[str, Any]:
+    """What is asked of the root disk, as arguments of a launch."""
+    found: dict[str, Any] = {}
+    for mapping in mappings:
+        device = mapping.get("DeviceName", "")
+        if device not in (image.root_device_name, "/dev/sda1", "/dev/vda"):
+            raise unsupported(f"A block device other than the root device {image.root_device_name} ('{device[:40]}')")
+        if found or "VirtualName" in mapping or "NoDevice" in mapping:
+            raise ApiError(
+                "InvalidBlockDeviceMapping", f"The root device {device} must be one EBS volume, and named once"
+            )
+        found = _root_volume(image, dict(mapping.get("Ebs", {}))) or {"root_size_gib": None}
+    return found
+
+
+def _root_volume(image: Image, ebs: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in ebs.items():
+        match name:
+            case "VolumeSize":
+                if not 1 <= value <= 65536:
+                    raise ApiError("InvalidParameterValue", f"Volume of {value}GiB is not between 1 and 65536 GiB.")
+                found["root_size_gib"] = value
+            case "VolumeType":
+                if value not in VOLUME_TYPES:
+                    raise ApiError("InvalidParameterValue", f"Invalid volume type '{value[:40]}'")
+                found["root_volume_type"] = value
+            case "DeleteOnTermination":
+                found["delete_root_on_termination"] = value
+            case "SnapshotId" if value == image.root_snapshot_id:
+                pass
+            case "SnapshotId":
+                raise ApiError("InvalidBlockDeviceMapping", "The root device's snapshot must be the image's own")
+            case "Iops" | "Throughput" | "VolumeInitializationRate":
+                pass  # how fast is up to the datastore; what is asked changes nothing that a client gets back
+            case "Encrypted" if not value:
+                pass
+            case _:
+                raise unsupported(f"The parameter BlockDeviceMapping.Ebs.{name} of RunInstances")
+    return found
+
+
+INTERFACE_MEMBERS = {
+    "DeviceIndex",
+    "SubnetId",
+    "Groups",
+    "AssociatePublicIpAddress",
+    "DeleteOnTermination",
+    "Description",
+    "InterfaceType",
+    "NetworkCardIndex",
+}
+
+
+def interface(
+    specifications: Sequence[InstanceNetworkInterfaceSpecificationTypeDef], *, named_elsewhere: str
+) -> InstanceNetworkInterfaceSpecificationTypeDef:
+    """The one network interface that is asked for; an empty one if none is."""
+    if not specifications:
+        return {}
+    if named_elsewhere:
+        raise ApiError(
+            "InvalidParameterCombination",
+            f"Network interfaces and an instance-level {named_elsewhere} may not be specified on the same request",
+        )
+    if len(specifications) > 1:
+        raise unsupported("More than one network interface")
+    asked = specifications[0]
+    if "DeviceIndex" not in asked:
+        raise ApiError("MissingParameter", "The request must contain the parameter NetworkInterface.1.DeviceIndex")
+    if asked["DeviceIndex"] != 0 or asked.get("NetworkCardIndex", 0) != 0:
+        raise ApiError("InvalidParameterCombination", "The first network interface has the device index 0")
+    if asked.get("InterfaceType", "interface") not in ("interface", "efa-only", ""):
+        raise unsupported(f"The interface type '{asked['InterfaceType'][:40]}'")
+    for name in asked.keys() - INTERFACE_MEMBERS:
+        if asked[name]:  # type: ignore[literal-required]
+            raise unsupported(f"The parameter NetworkInterface.{name} of RunInstances")
+    return asked
+
+
+def hints(instance_type: InstanceType, asked: Mapping[str, Any]) -> dict[str, object]:
+    """What is kept and shown again; what would change the machine is refused."""
+    cpu = asked.get("CpuOptions") or {}
+    threads, cores = cpu.get("ThreadsPerCore", 1), cpu.get("CoreCount")
+    if cores is not None and cores * threads != instance_type.vcpus:
+        raise ApiError(
+            "InvalidParameterCombination",
+            f"CpuOptions ask for {cores} cores of {threads} threads; {instance_type} has {instance_type.vcpus} vCPUs",
+        )
+    if set(cpu) - {"ThreadsPerCore", "CoreCount"}:
+        raise unsupported(f"CpuOptions.{min(set(cpu) - {'ThreadsPerCore', 'CoreCount'})}")
+    if (asked.get("EnclaveOptions") or {}).get("Enabled"):
+        raise unsupported("EnclaveOptions.Enabled")
+    if (asked.get("HibernationOptions") or {}).get("Configured"):
+        raise unsupported("HibernationOptions.Configured")
+    capacity = asked.get("CapacityReservationSpecification") or {}
+    if capacity.get("CapacityReservationTarget") or capacity.get("CapacityReservationPreference") not in (
+        None,
+        "open",
+        "none",
+    ):
+        raise unsupported("A capacity reservation's target")
+    return {name: value for name, value in asked.items() if value not in (None, {}, [])}

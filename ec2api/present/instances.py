@@ -1,0 +1,245 @@
+"""Instances as EC2 describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from compute.launching import Launch, Launched
+from compute.models import InstanceQuerySet
+from compute.states import CODES, InstanceState
+from ec2api.present.interfaces import Interfaces, instance_interface, interface_row, interfaces_of
+from ec2api.present.words import Tags, among_ids, private_dns_name, tags_by_id, zone_id
+from portal.models import Tenant
+from storage.models import Volume
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import (
+        InstanceBlockDeviceMappingTypeDef,
+        InstanceStateChangeTypeDef,
+        InstanceStateTypeDef,
+        InstanceTypeDef,
+        ReservationTypeDef,
+        TagTypeDef,
+    )
+
+METADATA = {
+    "State": "applied",
+    "HttpTokens": "optional",
+    "HttpPutResponseHopLimit": 1,
+    "HttpEndpoint": "enabled",
+    "HttpProtocolIpv6": "disabled",
+    "InstanceMetadataTags": "disabled",
+}
+
+
+class InstanceRow(NamedTuple):
+    """What a description needs of an instance and of the rows it points at; model instances would cost more."""
+
+    pk: int
+    ec2_id: str
+    reservation_id: str
+    requester: str
+    client_token: str | None
+    launch_index: int
+    image_id: str
+    architecture: str
+    root_device_name: str
+    virtualization: str
+    type_name: str
+    vcpus: int
+    key_name: str
+    state: str
+    reason_code: str
+    reason: str
+    state_changed_at: datetime
+    launched_at: datetime
+    zone: str
+    subnet_id: str
+    vpc_id: str
+    monitoring: bool
+    source_dest_check: bool
+    hints: Mapping[str, Any]
+
+
+COLUMNS = (
+    "pk",
+    "ec2_id",
+    "reservation__ec2_id",
+    "reservation__requester",
+    "reservation__client_token",
+    "launch_index",
+    "image__ec2_id",
+    "image__architecture",
+    "image__root_device_name",
+    "image__virtualization",
+    "instance_type__name",
+    "instance_type__vcpus",
+    "key_name",
+    "state",
+    "reason_code",
+    "reason",
+    "state_changed_at",
+    "launched_at",
+    "zone",
+    "subnet_id_text",
+    "vpc_id_text",
+    "monitoring",
+    "source_dest_check",
+    "hints",
+)
+VOLUME_COLUMNS = ("instance_id", "ec2_id", "device", "state", "delete_on_termination", "attached_at")
+_of_instance = attrgetter(*(column.replace("__", ".") for column in COLUMNS))
+_of_volume = attrgetter(*VOLUME_COLUMNS)
+STATES: Mapping[str, InstanceStateTypeDef] = {
+    str(state): {"Code": code, "Name": state.value}  # type: ignore[typeddict-item]
+    for state, code in CODES.items()
+}
+GONE = {InstanceState.TERMINATED, InstanceState.SHUTTING_DOWN}
+Devices = Mapping[str, Sequence["InstanceBlockDeviceMappingTypeDef"]]
+
+
+def rows_of(instances: InstanceQuerySet) -> list[InstanceRow]:
+    return [InstanceRow._make(row) for row in instances.values_list(*COLUMNS)]
+
+
+def reservations(tenant: Tenant, rows: Sequence[InstanceRow]) -> list[ReservationTypeDef]:
+    """The instances by the calls that launched them; four queries, however many there are."""
+    ids = [row.ec2_id for row in rows]
+    return _by_reservation(
+        tenant, rows, _devices(tenant, ids), interfaces_of(tenant, ids), tags_by_id(tenant, "instance", ids)
+    )
+
+
+def launched(tenant: Tenant, made: Launched, launch: Launch) -> ReservationTypeDef:
+    """What a launch made, from what it has in its hands: no query."""
+    rows = [InstanceRow._make(_of_instance(instance)) for instance in made.instances]
+    devices = _by_instance(_of_volume(volume) for volume in made.volumes)
+    groups = [(group.ec2_id, group.name) for group in launch.groups]
+    interfaces = {i.instance_id: [interface_row(i, groups)] for i in made.interfaces}
+    shared: list[TagTypeDef] = [
+        {"Key": key, "Value": launch.instance_tags[key]} for key in sorted(launch.instance_tags)
+    ]
+    (found,) = _by_reservation(tenant, rows, devices, interfaces, {row.ec2_id: shared for row in rows})
+    return found
+
+
+def _by_reservation(
+    tenant: Tenant, rows: Sequence[InstanceRow], devices: Devices, interfaces: Interfaces, tags: Tags
+) -> list[ReservationTypeDef]:
+    return [
+        {
+            "ReservationId": reservation_id,
+            "OwnerId": tenant.account_id,
+            "RequesterId": requester,
+            "Groups": [],
+            "Instances": [instance(row, tenant.account_id, devices, interfaces, tags) for row in members],
+        }
+        for (reservation_id, requester), members in groupby(rows, key=lambda row: (row.reservation_id, row.requester))
+    ]
+
+
+def instance(
+    row: InstanceRow, account_id: str, devices: Devices, interfaces: Interfaces, tags: Tags
+) -> InstanceTypeDef:
+    mine = interfaces.get(row.ec2_id, ())
+    first = mine[0] if mine else None
+    described: InstanceTypeDef = {
+        "InstanceId": row.ec2_id,
+        "ImageId": row.image_id,
+        "State": STATES[row.state],
+        "PrivateDnsName": private_dns_name(first.private_ip) if first else "",
+        "PublicDnsName": "",
+        "StateTransitionReason": transition_reason(row),
+        "AmiLaunchIndex": row.launch_index,
+        "ProductCodes": [],
+        "InstanceType": row.type_name,  # type: ignore[typeddict-item]
+        "LaunchTime": row.launched_at,
+        "Placement": {
+            "AvailabilityZone": row.zone,
+            "AvailabilityZoneId": zone_id(row.zone),
+            "GroupName": "",
+            "Tenancy": "default",
+        },
+        "Monitoring": {"State": "enabled" if row.monitoring else "disabled"},
+        "Architecture": row.architecture,  # type: ignore[typeddict-item]
+        "BlockDeviceMappings": devices.get(row.ec2_id, ()),  # type: ignore[typeddict-item]
+        "ClientToken": row.client_token or "",
+        "EbsOptimized": bool(row.hints.get("EbsOptimized")),
+        "EnaSupport": True,
+        "Hypervisor": "xen",
+        "NetworkInterfaces": [instance_interface(interface, account_id) for interface in mine],
+        "RootDeviceName": row.root_device_name,
+        "RootDeviceType": "ebs",
+        "SecurityGroups": first.groups if first else [],
+        "SourceDestCheck": row.source_dest_check,
+        "Tags": tags.get(row.ec2_id, ()),  # type: ignore[typeddict-item]
+        "VirtualizationType": row.virtualization,  # type: ignore[typeddict-item]
+        "CpuOptions": {"CoreCount": row.vcpus, "ThreadsPerCore": 1, **row.hints.get("CpuOptions", {})},  # type: ignore[typeddict-item]
+        "CapacityReservationSpecification": {
+            "CapacityReservationPreference": "open",
+            **row.hints.get("CapacityReservationSpecification", {}),  # type: ignore[typeddict-item]
+        },
+        "HibernationOptions": {"Configured": False},
+        "MetadataOptions": {**METADATA, **row.hints.get("MetadataOptions", {})},  # type: ignore[typeddict-item]
+        "EnclaveOptions": {"Enabled": False},
+        "BootMode": "legacy-bios",
+        "CurrentInstanceBootMode": "legacy-bios",
+        "PlatformDetails": "Linux/UNIX",
+        "UsageOperation": "RunInstances",
+        "UsageOperationUpdateTime": row.launched_at,
+        "PrivateDnsNameOptions": {
+            "HostnameType": "ip-name",
+            "EnableResourceNameDnsARecord": False,
+            "EnableResourceNameDnsAAAARecord": False,
+            **row.hints.get("PrivateDnsNameOptions", {}),
+        },
+        "MaintenanceOptions": {"AutoRecovery": "default", **row.hints.get("MaintenanceOptions", {})},  # type: ignore[typeddict-item]
+    }
+    if row.key_name:
+        described["KeyName"] = row.key_name
+    if row.reason_code:
+        described["StateReason"] = {"Code": row.reason_code, "Message": row.reason}
+    if row.state != InstanceState.TERMINATED:
+        described["SubnetId"], described["VpcId"] = row.subnet_id, row.vpc_id
+    if first:
+        described["PrivateIpAddress"] = first.private_ip
+        if first.public_ip:
+            described["PublicIpAddress"] = first.public_ip
+    return described
+
+
+def transition_reason(row: InstanceRow) -> str:
+    """As EC2 words it: "User initiated (2026-11-23 09:15:46 GMT)"."""
+    if row.reason_code == "Client.UserInitiatedShutdown":
+        return f"User initiated ({row.state_changed_at:%Y-%m-%d %H:%M:%S} GMT)"
+    return row.reason
+
+
+def state_change(ec2_id: str, *, was: str, now: str) -> InstanceStateChangeTypeDef:
+    return {"InstanceId": ec2_id, "PreviousState": STATES[was], "CurrentState": STATES[now]}
+
+
+def _devices(tenant: Tenant, ids: Sequence[str]) -> Devices:
+    rows = Volume.objects.filter(among_ids("instance_id", ids), tenant=tenant).exclude(instance_id="")
+    return _by_instance(rows.order_by("pk").values_list(*VOLUME_COLUMNS))
+
+
+def _by_instance(rows: Iterable[Sequence[Any]]) -> Devices:
+    found: dict[str, list[InstanceBlockDeviceMappingTypeDef]] = {}
+    for instance_id, ec2_id, device, state, delete_on_termination, attached_at in rows:
+        found.setdefault(instance_id, []).append(
+            {
+                "DeviceName": device,
+                "Ebs": {
+                    "VolumeId": ec2_id,
+                    "Status": "attaching" if state == "creating" else "attached",
+                    "AttachTime": attached_at,
+                    "DeleteOnTermination": delete_on_termination,
+                },
+            }
+        )
+    return found

@@ -1,0 +1,254 @@
+"""Security groups and their rules: what a tenant may do to them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+
+from networking.models import NetworkInterface, SecurityGroup, SecurityGroupRule, Vpc
+from networking.services import create_group
+from portal import audit
+from portal.audit import Actor
+from portal.errors import CloudError
+from portal.models import Tag
+from portal.tags import add_tags, check_tags
+
+KIND = "security-group"
+RULE_KIND = "security-group-rule"
+MAX_RULES = 200  # of one group
+PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
+TEXT = re.compile(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A permission as it is asked for; exactly one of the three peers is set."""
+
+    protocol: str
+    from_port: int
+    to_port: int
+    cidr_ipv4: str = ""
+    cidr_ipv6: str = ""
+    peer_group: SecurityGroup | None = None
+    description: str = ""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What two rules that permit the same have in common."""
+        peer = self.peer_group.pk if self.peer_group else None
+        return (self.protocol, self.from_port, self.to_port, self.cidr_ipv4, self.cidr_ipv6, peer)
+
+    def __str__(self) -> str:
+        peer = self.cidr_ipv4 or self.cidr_ipv6 or (self.peer_group.ec2_id if self.peer_group else "")
+        ports = f"from port: {self.from_port}, to port: {self.to_port}"
+        protocol = "ALL" if self.protocol == "-1" else self.protocol.upper()
+        return f'"peer: {peer}, {protocol}, {ports}, ALLOW"'
+
+
+def make_rule(
+    protocol: str,
+    from_port: int | None,
+    to_port: int | None,
+    *,
+    cidr_ipv4: str = "",
+    cidr_ipv6: str = "",
+    peer_group: SecurityGroup | None = None,
+    description: str = "",
+) -> Rule:
+    """A rule in the one form in which it is kept.  Raises CloudError for what makes no sense."""
+    protocol = PROTOCOLS.get(protocol.lower(), protocol.lower())
+    first, last = _ports(protocol, from_port, to_port)
+    if description and not TEXT.fullmatch(description):
+        raise CloudError(f"Invalid rule description '{description[:40]}': 255 plain characters at most")
+    return Rule(
+        protocol=protocol,
+        from_port=first,
+        to_port=last,
+        cidr_ipv4=_cidr(cidr_ipv4, 4) if cidr_ipv4 else "",
+        cidr_ipv6=_cidr(cidr_ipv6, 6) if cidr_ipv6 else "",
+        peer_group=peer_group,
+        description=description,
+    )
+
+
+def _ports(protocol: str, first: int | None, last: int | None) -> tuple[int, int]:
+    if protocol in ("tcp", "udp"):
+        if first is None or last is None:
+            raise CloudError(f"a rule of {protocol} needs its first and last port", code="MissingParameter")
+        if not 0 <= first <= last <= 65535:
+            raise CloudError(
+                f"Invalid port range {first} to {last}: ports are 0 to 65535, the first not above the last"
+            )
+        return first, last
+    if protocol in ("icmp", "icmpv6"):
+        kind, code = (-1 if first is None else first), (-1 if last is None else last)
+        if not (-1 <= kind <= 255 and -1 <= code <= 255):
+            raise CloudError(f"Invalid ICMP type {kind} or code {code}: each is -1 to 255")
+        return kind, code
+    if protocol != "-1" and not (protocol.isascii() and protocol.isdecimal() and int(protocol) <= 255):
+        raise CloudError(f"Invalid value '{protocol[:40]}' for IP protocol. Unknown protocol.")
+    return -1, -1
+
+
+def _cidr(text: str, version: int) -> str:
+    """With the bits behind the prefix cleared, as EC2 does."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        network = None
+    if network is None or network.version != version or "/" not in text:
+        raise CloudError(f"CIDR block {text[:60]} is malformed; it is like {'10.0.0.0/8' if version == 4 else '::/0'}")
+    return str(network)
+
+
+def create_security_group(
+    vpc: Vpc, name: str, description: str, *, actor: Actor, tags: Mapping[str, str] | None = None
+) -> SecurityGroup:
+    """A group that lets everything out and nothing in."""
+    if not TEXT.fullmatch(name) or name.startswith("sg-") or name != name.strip():
+        raise CloudError(
+            f"Invalid security group name '{name[:40]}': it takes up to 255 letters, digits, spaces and"
+            " ._-:/()#,@[]+=&;{}!$* and does not begin with sg-"
+        )
+    if name == "default":
+        raise CloudError("Cannot use reserved security group name: default")
+    if not TEXT.fullmatch(description):
+        raise CloudError(f"Invalid security group description '{description[:40]}': 1 to 255 plain characters")
+    check_tags(tags or {})
+    try:
+        with transaction.atomic():
+            group = create_group(vpc, name, description)
+            add_tags(vpc.tenant, KIND, [group.ec2_id], tags or {})
+            audit.record(actor, "create", KIND, [group.ec2_id], tenant=vpc.tenant, name=name)
+    except IntegrityError:
+        raise CloudError(
+            f"The security group '{name}' already exists for VPC '{vpc}'", code="InvalidGroup.Duplicate"
+        ) from None
+    return group
+
+
+@transaction.atomic
+def delete_security_group(group: SecurityGroup, *, actor: Actor) -> None:
+    """Raises CloudError while an interface carries it or another group's rule names it."""
+    if group.name == "default":
+        raise CloudError(
+            f'the specified group: "{group.ec2_id}" name: "default" cannot be deleted by a user', code="CannotDelete"
+        )
+    carrier = NetworkInterface.objects.filter(groups=group).first()
+    if carrier is not None:
+        raise CloudError(
+            f"resource {group.ec2_id} has a dependent object: {carrier} of instance {carrier.instance_id or 'none'}"
+            " carries it; change its groups or terminate the instance",
+            code="DependencyViolation",
+        )
+    naming = SecurityGroupRule.objects.filter(peer_group=group).exclude(group=group).select_related("group").first()
+    if naming is not None:
+        raise CloudError(
+            f"resource {group.ec2_id} has a dependent object: a rule of {naming.group.ec2_id} names it;"
+            " revoke it first",
+            code="DependencyViolation",
+        )
+    rule_ids = list(group.rules.values_list("ec2_id", flat=True))
+    Tag.objects.filter(resource_id__in=[group.ec2_id, *rule_ids]).delete()
+    audit.record(actor, "delete", KIND, [group.ec2_id], tenant=group.tenant, name=group.name)
+    group.rules.all().delete()
+    group.delete()
+
+
+def authorize(
+    group: SecurityGroup,
+    rules: Sequence[Rule],
+    *,
+    is_egress: bool,
+    actor: Actor,
+    tags: Mapping[str, str] | None = None,
+) -> list[SecurityGroupRule]:
+    """Add rules, all or none.  Raises CloudError for one that is there already."""
+    check_tags(tags or {})
+    _refuse_duplicates(group, rules, is_egress)
+    try:
+        with transaction.atomic():
+            made = SecurityGroupRule.objects.bulk_create(
+                SecurityGroupRule(
+                    group=group,
+                    is_egress=is_egress,
+                    protocol=rule.protocol,
+                    from_port=rule.from_port,
+                    to_port=rule.to_port,
+                    cidr_ipv4=rule.cidr_ipv4,
+                    cidr_ipv6=rule.cidr_ipv6,
+                    peer_group=rule.peer_group,
+                    description=rule.description,
+                )
+                for rule in rules
+            )
+            add_tags(group.tenant, RULE_KIND, [rule.ec2_id for rule in made], tags or {})
+            _record("authorize", group, rules, is_egress, actor)
+    except IntegrityError:  # somebody added it meanwhile
+        _refuse_duplicates(group, rules, is_egress)
+        raise
+    return made
+
+
+def _refuse_duplicates(group: SecurityGroup, rules: Sequence[Rule], is_egress: bool) -> None:
+    keys = {key_of(rule) for rule in group.rules.filter(is_egress=is_egress)}
+    if len(keys) + len(rules) > MAX_RULES:
+        raise CloudError(
+            f"{group.ec2_id} would have {len(keys) + len(rules)} rules; a group takes {MAX_RULES} each way",
+            code="RulesPerSecurityGroupLimitExceeded",
+        )
+    for rule in rules:
+        if rule.key in keys:
+            raise CloudError(f"the specified rule {rule} already exists", code="InvalidPermission.Duplicate")
+        keys.add(rule.key)
+
+
+def key_of(rule: SecurityGroupRule) -> tuple[object, ...]:
+    """Comparable with ``Rule.key``."""
+    return (rule.protocol, rule.from_port, rule.to_port, rule.cidr_ipv4, rule.cidr_ipv6, rule.peer_group_id)
+
+
+@transaction.atomic
+def revoke(group: SecurityGroup, rules: Sequence[Rule], *, is_egress: bool, actor: Actor) -> list[SecurityGroupRule]:
+    """Remove rules, all or none.  Raises CloudError for one that is not there."""
+    there = {key_of(rule): rule for rule in group.rules.filter(is_egress=is_egress)}
+    for rule in rules:
+        if rule.key not in there:
+            raise CloudError(
+                f"The specified rule {rule} does not exist in security group {group.ec2_id}",
+                code="InvalidPermission.NotFound",
+            )
+    return _remove(group, {there[rule.key].pk: there[rule.key] for rule in rules}.values(), is_egress, actor)
+
+
+@transaction.atomic
+def revoke_by_id(
+    group: SecurityGroup, rule_ids: Sequence[str], *, is_egress: bool, actor: Actor
+) -> list[SecurityGroupRule]:
+    found = {rule.ec2_id: rule for rule in group.rules.filter(is_egress=is_egress, ec2_id__in=rule_ids)}
+    for rule_id in rule_ids:
+        if rule_id not in found:
+            raise CloudError(
+                f"The security group rule ID '{rule_id[:40]}' does not exist in {group.ec2_id}",
+                code="InvalidSecurityGroupRuleId.NotFound",
+            )
+    return _remove(group, found.values(), is_egress, actor)
+
+
+def _remove(
+    group: SecurityGroup, rules: Iterable[SecurityGroupRule], is_egress: bool, actor: Actor
+) -> list[SecurityGroupRule]:
+    gone = list(rules)
+    Tag.objects.filter(resource_id__in=[rule.ec2_id for rule in gone]).delete()
+    SecurityGroupRule.objects.filter(pk__in=[rule.pk for rule in gone]).delete()
+    _record("revoke", group, gone, is_egress, actor)
+    return gone
+
+
+def _record(verb: str, group: SecurityGroup, rules: Sequence[object], is_egress: bool, actor: Actor) -> None:
+    way = "egress" if is_egress else "ingress"
+    audit.record(actor, f"{verb} {way}", KIND, [group.ec2_id], tenant=group.tenant, rules=[str(r) for r in rules])
