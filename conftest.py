@@ -26,12 +26,11 @@ from storage.models import Datastore, Image, ImageState
 def data_dir(tmp_path: Path, settings) -> Path:
     """Each test has its own DATA_DIR, so that simulated hosts are empty."""
     settings.DATA_DIR = tmp_path
-    settings.Q_CLUSTER = {**settings.Q_CLUSTER, "sync": False}
     return tmp_path
 
 
 @pytest.fixture(autouse=True)
-def _plain_static_files(settings):
+def _plain_static_files(settings) -> None:
     """Pages name static files without the manifest that only collectstatic writes."""
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}

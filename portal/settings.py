@@ -111,10 +111,6 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": env_int("DATABASE_POOL", 12)}
-DATABASES["default"]["TEST"] = {}
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # a file as in production: threads that share SQLite's memory database do not wait for one another's locks
-    DATABASES["default"]["TEST"]["NAME"] = DATA_DIR / "test.sqlite3"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The queue is a doorbell: what is owed stands in Operation rows (docs/decisions/0001).

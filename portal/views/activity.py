@@ -15,7 +15,7 @@ from portal.forms import DOORS, ActivityForm
 from portal.middleware import TenantRequest
 from portal.models import AuditEntry
 
-PAGE = 50
+PAGE = 30
 
 
 @require_safe

@@ -1,0 +1,81 @@
+"""A constant number of queries, however many rows there are; and few."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from ec2api.tests.cloud import settle
+
+
+def queries(ask: Callable[[], Any]) -> int:
+    ask()  # the first use of a key in a minute is written
+    with CaptureQueriesContext(connection) as captured:
+        ask()
+    return len(captured)
+
+
+DESCRIBES = {
+    "describe_instances": 6,
+    "describe_instance_status": 2,
+    "describe_volumes": 3,
+    "describe_network_interfaces": 5,
+    "describe_subnets": 4,
+    "describe_vpcs": 3,
+    "describe_security_groups": 4,
+    "describe_security_group_rules": 3,
+    "describe_key_pairs": 3,
+    "describe_images": 3,
+    "describe_instance_types": 2,
+    "describe_tags": 2,
+}
+
+
+@pytest.mark.parametrize("name", DESCRIBES)
+def test_a_describe_takes_as_many_queries_for_thirty_as_for_one(ec2, launch, name):
+    describe = getattr(ec2, name)
+
+    def more(n: int) -> None:
+        tags = [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": str(n)}]}]
+        launch(TagSpecifications=tags)
+        ec2.create_key_pair(KeyName=f"k{n}", KeyType="ed25519")
+        group = ec2.create_security_group(GroupName=f"g{n}", Description="d")["GroupId"]
+        rule = {"IpProtocol": "tcp", "FromPort": n, "ToPort": n, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+
+    more(0)
+    settle()
+    of_one = queries(describe)
+    for n in range(1, 30):
+        more(n)
+    settle()
+
+    assert queries(describe) == of_one <= DESCRIBES[name]
+
+
+def test_a_launch_takes_as_many_queries_for_thirty_as_for_one(launch):
+    launch()
+    of_one = queries(launch)
+
+    assert queries(lambda: launch(30)) <= of_one + 1  # one ring of the bell for each worker
+    assert of_one <= 26
+
+
+def test_changes_take_as_many_queries_for_thirty_as_for_one(ec2, launch):
+    one, many = launch(1), launch(30)
+    tags = [{"Key": "a", "Value": "b"}]
+
+    def tag(ids: list[str]) -> int:
+        return queries(lambda: ec2.create_tags(Resources=ids, Tags=tags))
+
+    assert tag(one) == tag(many)
+    settle()
+    with CaptureQueriesContext(connection) as of_one:
+        ec2.stop_instances(InstanceIds=one)
+    with CaptureQueriesContext(connection) as of_many:
+        ec2.stop_instances(InstanceIds=many)
+    assert len(of_many) <= len(of_one) + 1

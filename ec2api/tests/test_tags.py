@@ -1,0 +1,100 @@
+"""Tags on anything that has an id."""
+
+from __future__ import annotations
+
+import pytest
+
+from portal.models import AuditEntry
+
+
+def tags_of(ec2, resource_id: str) -> dict[str, str]:
+    found = ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [resource_id]}])["Tags"]
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
+def test_tags_are_set_replaced_and_deleted(ec2, launch):
+    one, two = launch(2)
+    ec2.create_tags(Resources=[one, two], Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
+    ec2.create_tags(Resources=[one], Tags=[{"Key": "a", "Value": "2"}])
+
+    assert tags_of(ec2, one) == {"a": "2", "b": ""}
+    assert tags_of(ec2, two) == {"a": "1", "b": ""}
+    ec2.delete_tags(Resources=[one], Tags=[{"Key": "a", "Value": "other"}, {"Key": "b"}])
+    assert tags_of(ec2, one) == {"a": "2"}
+    ec2.delete_tags(Resources=[one, two])
+    assert (tags_of(ec2, one), tags_of(ec2, two)) == ({}, {})
+    assert AuditEntry.objects.filter(verb="untag", resource_id=one).count() == 2
+
+
+def test_everything_with_an_id_of_ones_own_can_be_tagged(ec2, launch, account):
+    (instance,) = launch()
+    volume = ec2.describe_volumes()["Volumes"][0]["VolumeId"]
+    interface = ec2.describe_network_interfaces()["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+    rule = ec2.describe_security_group_rules()["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+    vpc, subnet = account.tenant.vpcs.get().ec2_id, account.tenant.subnets.get().ec2_id
+    key = ec2.create_key_pair(KeyName="k", KeyType="ed25519")["KeyPairId"]
+    everything = [instance, volume, interface, group, rule, vpc, subnet, key]
+
+    ec2.create_tags(Resources=everything, Tags=[{"Key": "k", "Value": "v"}])
+
+    found = {tag["ResourceId"]: tag["ResourceType"] for tag in ec2.describe_tags()["Tags"]}
+    assert found == {
+        instance: "instance",
+        volume: "volume",
+        interface: "network-interface",
+        group: "security-group",
+        rule: "security-group-rule",
+        vpc: "vpc",
+        subnet: "subnet",
+        key: "key-pair",
+    }
+    k = [{"Key": "k", "Value": "v"}]
+    assert ec2.describe_volumes()["Volumes"][0]["Tags"] == k
+    assert ec2.describe_network_interfaces()["NetworkInterfaces"][0]["TagSet"] == k
+    assert ec2.describe_security_groups(Filters=[{"Name": "tag:k", "Values": ["v"]}])["SecurityGroups"][0]["Tags"] == k
+    assert ec2.describe_vpcs()["Vpcs"][0]["Tags"] == k
+    assert ec2.describe_subnets()["Subnets"][0]["Tags"] == k
+    assert ec2.describe_key_pairs()["KeyPairs"][0]["Tags"] == k
+    assert [t["ResourceId"] for t in ec2.describe_tags(Filters=[{"Name": "tag:k", "Values": ["v"]}])["Tags"]] == list(
+        found
+    )
+
+
+@pytest.mark.parametrize(
+    ("resource", "code"),
+    [
+        ("i-0123456789abcdef0", "InvalidInstanceID.NotFound"),
+        ("vol-0123456789abcdef0", "InvalidVolume.NotFound"),
+        ("sg-0123456789abcdef0", "InvalidGroup.NotFound"),
+        ("nonsense", "InvalidID"),
+        ("xyz-0123456789abcdef0", "InvalidID"),
+    ],
+)
+def test_what_is_not_there_cannot_be_tagged(ec2, launch, refused, resource, code):
+    (instance,) = launch()
+
+    assert refused(ec2.create_tags, Resources=[instance, resource], Tags=[{"Key": "a", "Value": "b"}])[0] == code
+
+    assert tags_of(ec2, instance) == {}
+
+
+def test_a_public_image_is_not_the_tenants_to_tag(ec2, image, refused):
+    assert refused(ec2.create_tags, Resources=[image.ec2_id], Tags=[{"Key": "a", "Value": "b"}])[0] == (
+        "InvalidAMIID.NotFound"
+    )
+
+
+def test_tags_that_are_not_allowed(ec2, launch, refused):
+    (instance,) = launch()
+
+    def refuse(*tags: tuple[str, str]) -> str:
+        return str(refused(ec2.create_tags, Resources=[instance], Tags=[{"Key": k, "Value": v} for k, v in tags])[0])
+
+    assert refuse(("aws:x", "")) == "InvalidParameterValue"
+    assert refuse(("k" * 128, "")) == "InvalidParameterValue"
+    assert refuse(("k", "v" * 256)) == "InvalidParameterValue"
+    assert refuse(("k", "1"), ("k", "2")) == "InvalidParameterValue"
+    ec2.create_tags(Resources=[instance], Tags=[{"Key": f"k{n}", "Value": ""} for n in range(50)])
+    assert refuse(("one more", "")) == "TagLimitExceeded"
+    assert len(tags_of(ec2, instance)) == 50
