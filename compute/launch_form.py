@@ -120,7 +120,7 @@ class LaunchForm(forms.Form):
             ("", gettext_lazy("None: nobody can log in by SSH")),
         ]
         self.groups = _groups(tenant)
-        self._field("group").choices = list(_group_choices(self.groups))
+        self._field("group").choices = [*self._new_group(data), *_group_choices(self.groups)]
         self.fields["group"].initial = self.default_group()
         self.fields["client_token"].initial = new_token()
         if self.keys:
@@ -128,6 +128,11 @@ class LaunchForm(forms.Form):
 
     def _field(self, name: str) -> Any:
         return self.fields[name]
+
+    def _new_group(self, data: Any) -> Iterable[tuple[str, GroupLabel]]:
+        """Offered until there is one; accepted also afterwards, for a form that is sent twice."""
+        if (data or {}).get("group") == NEW_GROUP or not any(group.name == SSH_GROUP for group in self.groups):
+            yield NEW_GROUP, GroupLabel(_("Open SSH"), _('With a group "ssh" that admits SSH from everywhere.'))
 
     def default_group(self) -> str:
         """One that opens SSH, since that is what a newcomer needs; the fewer other rules the better."""
@@ -253,8 +258,6 @@ class GroupLabel:
 
 
 def _group_choices(groups: Iterable[SecurityGroup]) -> Iterable[tuple[str, GroupLabel]]:
-    if not any(group.name == SSH_GROUP for group in groups):
-        yield NEW_GROUP, GroupLabel(_("Open SSH"), _('Makes a group "ssh" that admits SSH from everywhere.'))
     for group in groups:
         rules = [rule_words(rule) for rule in group.rules.all() if not rule.is_egress]
         closed = "" if any(opens_ssh(rule) for rule in group.rules.all()) else _("SSH is closed.")

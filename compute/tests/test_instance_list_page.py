@@ -9,11 +9,17 @@ from compute.models import Instance
 from compute.tagging import tag_instance
 from compute.tests.conftest import HTMX
 from networking.models import NetworkInterface
-from portal.models import AuditEntry
+from portal.models import AuditEntry, Quota
 
 
 def told(response) -> list[str]:
     return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+@pytest.fixture
+def plenty(tenant):
+    """Quota for long lists."""
+    Quota.objects.filter(tenant=tenant).update(limit=10**6)
 
 
 def states() -> list[str]:
@@ -37,7 +43,9 @@ def test_the_list_shows_names_states_and_addresses(page, running, actor):
     assert all(text in body for text in (running.ec2_id, "running", interface.private_ip, str(interface.public_ip)))
 
 
-def test_the_number_of_queries_does_not_depend_on_the_number_of_instances(page, launch, django_assert_num_queries):
+def test_the_number_of_queries_does_not_depend_on_the_number_of_instances(
+    page, plenty, launch, django_assert_num_queries
+):
     launch(2, instance_tags={"Name": "a"})
     page.get(reverse("instances"))
     with django_assert_num_queries(9):
@@ -87,7 +95,7 @@ def test_search_finds_an_id_and_an_address(page, launch):
     assert [row.ec2_id for row in by_address] == [other.ec2_id]
 
 
-def test_long_lists_are_paged_and_keep_their_filters(page, launch):
+def test_long_lists_are_paged_and_keep_their_filters(page, plenty, launch):
     launch(51, instance_tags={"Name": "web"})
 
     first = page.get(reverse("instances"), {"q": "web"})

@@ -9,6 +9,8 @@ from networking.models import NetworkInterface
 from networking.services import default_network, ssh_group
 from portal.tags import tags_of
 
+PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ann@laptop"
+
 
 def of(instance: Instance, name: str = "instance") -> str:
     return reverse(name, args=[instance.ec2_id])
@@ -16,7 +18,7 @@ def of(instance: Instance, name: str = "instance") -> str:
 
 @pytest.fixture
 def reachable(launch, settle, tenant, actor) -> Instance:
-    key = KeyPair.objects.create(tenant=tenant, name="my key", key_type="rsa", public_key="ssh-rsa A", fingerprint="f")
+    key = KeyPair.objects.create(tenant=tenant, name="my key", key_type="ed25519", public_key=PUBLIC, fingerprint="f")
     [instance] = launch(key_pair=key, groups=[ssh_group(tenant, actor=actor)])
     settle()
     return Instance.objects.get(pk=instance.pk)

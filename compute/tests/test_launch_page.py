@@ -13,14 +13,13 @@ from portal.models import Quota, Resource
 from portal.tags import tags_of
 from storage.models import Volume
 
+PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ann@laptop"
 LAUNCH = "/instances/launch/"
 
 
 @pytest.fixture
 def key(tenant) -> KeyPair:
-    return KeyPair.objects.create(
-        tenant=tenant, name="mine", key_type="ed25519", public_key="ssh-ed25519 A", fingerprint="f"
-    )
+    return KeyPair.objects.create(tenant=tenant, name="mine", key_type="ed25519", public_key=PUBLIC, fingerprint="f")
 
 
 @pytest.fixture
@@ -155,9 +154,9 @@ def test_the_preview_tells_what_is_left_after_this_launch(page, filled, tenant):
 
 def words_of(script: str) -> list[list[str]]:
     """How a shell takes lines apart, with ``aws`` replaced by something that prints its arguments."""
-    shell = f"aws() {{ printf '%s\\0' \"$@\"; printf '\\n\\0'; }}\n{script}\n"
+    shell = f"aws() {{ printf '%s\\0' \"$@\"; printf '\\1'; }}\n{script}\n"
     output = subprocess.run(["sh", "-c", shell], capture_output=True, check=True).stdout.decode()
-    return [line.split("\0")[:-1] for line in output.split("\n\0")[:-1]]
+    return [line.split("\0")[:-1] for line in output.split("\1")[:-1]]
 
 
 def test_the_command_line_is_what_a_shell_takes_apart_again():
