@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from compute.drivers import driver_for
 from compute.models import Host, InstanceType
-from compute.reconcile import reconcile_host
+from compute.reconcile import reconcile
 from operations.models import Operation
 from operations.tasks import work
 from portal.audit import Actor, Door
@@ -70,7 +70,7 @@ class Account:
 
     def client(self, service: str = "ec2", **options: Any) -> Any:
         client = boto3.client(
-            service,  # type: ignore[call-overload]
+            service,
             endpoint_url=ENDPOINT,
             region_name="us-east-1",
             aws_access_key_id=self.key.access_key_id,
@@ -152,7 +152,7 @@ def settle() -> None:
         Operation.objects.open().update(due_at=timezone.now())
         work()
         for host in Host.objects.all():
-            reconcile_host(host, driver_for(host.driver, host.settings()).report().domains)
+            reconcile({host: driver_for(host.driver, host.settings()).report().domains})
         if not Operation.objects.open().exists():
             return
     raise AssertionError(f"still to do: {list(Operation.objects.open())}")
