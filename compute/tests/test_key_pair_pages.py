@@ -28,7 +28,7 @@ def test_the_launch_page_gets_its_choice_back_with_the_new_key_chosen(page, imag
     ).content.decode()
 
     assert 'id="key-choice"' in body
-    assert '<option value="on-the-spot" selected>' in body
+    assert f'<option value="{KeyPair.objects.get().ec2_id}" selected>on-the-spot</option>' in body
     assert "BEGIN RSA PRIVATE KEY" in body
     assert 'data-filename="on-the-spot.pem"' in body
 

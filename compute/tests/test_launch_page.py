@@ -52,6 +52,16 @@ def test_a_launch_makes_an_instance_that_admits_ssh_with_the_key(page, filled, s
     assert (rule.protocol, rule.from_port, rule.to_port, rule.cidr_ipv4) == ("tcp", 22, 22, "0.0.0.0/0")
 
 
+def test_a_newcomer_has_to_say_that_nobody_shall_log_in(page, filled, key):
+    key.delete()
+
+    asked = page.post(LAUNCH, {**filled, "key_pair": ""})
+    page.post(LAUNCH, {**filled, "key_pair": "none"})
+
+    assert "Make a key pair" in asked.context["form"].errors["key_pair"][0]
+    assert Instance.objects.get().key_pair is None
+
+
 def test_the_group_that_opens_ssh_is_made_once(page, filled):
     page.post(LAUNCH, filled)
     form = page.get(LAUNCH).context["form"]
@@ -133,9 +143,11 @@ def test_the_root_disk_may_be_larger_but_not_smaller_than_the_image(page, filled
 
 def test_groups_and_keys_of_another_tenant_cannot_be_chosen(page, filled, neighbour):
     theirs = SecurityGroup.objects.get(tenant=neighbour, name="default")
-    KeyPair.objects.create(tenant=neighbour, name="theirs", key_type="rsa", public_key="ssh-rsa A", fingerprint="f")
+    key = KeyPair.objects.create(
+        tenant=neighbour, name="theirs", key_type="rsa", public_key="ssh-rsa A", fingerprint="f"
+    )
 
-    response = page.post(LAUNCH, {**filled, "group": theirs.ec2_id, "key_pair": "theirs"})
+    response = page.post(LAUNCH, {**filled, "group": theirs.ec2_id, "key_pair": key.ec2_id})
 
     assert set(response.context["form"].errors) == {"group", "key_pair"}
     assert not Instance.objects.exists()
