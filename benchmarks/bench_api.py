@@ -85,14 +85,22 @@ class Client:
 
     def measure(self, name: str, count: int) -> None:
         """One round of one kind of request."""
+        self.reconnect()
         requests = [self.sign(self.fields_of(name, number)) for number in range(count)]
         times = [self.send(request)[0] for request in requests]
         self.medians.setdefault(name, []).append(statistics.median(times))
 
+    def reconnect(self) -> None:
+        """Servers close connections that nothing comes over while others are asked."""
+        self.connection.close()
+        self.connection.connect()
+
     def fill(self) -> None:
         """Launch until there are as many instances as are to be listed."""
+        self.reconnect()
         while missing := ALL - self.listed():
             self.send(self.sign(self.launch(min(100, missing))))
+            self.reconnect()
 
     def listed(self) -> int:
         return self.send(self.sign(self.fields_of("all", 0)))[1].count(b"<amiLaunchIndex>")
