@@ -91,10 +91,10 @@ def _answer(scope: Scope, body: bytes) -> HttpResponse:
 
 
 def _tidy() -> None:
-    """Give connections back to a pool; keep those to SQLite, which cost more to open than to have."""
+    """Keep the thread's connections, which cost more to get than to have, unless something went wrong with one."""
     for connection in connections.all(initialized_only=True):
-        if connection.vendor != "sqlite" or connection.errors_occurred:
-            connection.close_if_unusable_or_obsolete()
+        if connection.errors_occurred or connection.in_atomic_block:
+            connection.close()
 
 
 def _too_large() -> HttpResponse:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import models
-from django.db.models import F, Q
+from django.db import connection, models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -166,6 +166,16 @@ class NetworkInterface(models.Model):
         return self.ec2_id
 
 
+def advance(model: type[models.Model], column: str, pk: int | str, step: int) -> int | None:
+    """Add to a number of a row and return what it is then, in one statement; None if there is no such row."""
+    table, key = model._meta.db_table, model._meta.pk.column
+    statement = f'UPDATE "{table}" SET "{column}" = "{column}" + %s WHERE "{key}" = %s RETURNING "{column}"'  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [step, pk])
+        rows = cursor.fetchall()
+    return int(rows[0][0]) if rows else None
+
+
 class Counter(models.Model):
     """A number that only grows, for addresses shared by the whole installation."""
 
@@ -178,8 +188,8 @@ class Counter(models.Model):
     @classmethod
     def take(cls, name: str, count: int) -> Sequence[int]:
         """The next ``count`` numbers, nobody else's; to be called inside a transaction."""
-        if not cls.objects.filter(name=name).update(value=F("value") + count):
+        end = advance(cls, "value", name, count)
+        if end is None:
             cls.objects.get_or_create(name=name)
-            cls.objects.filter(name=name).update(value=F("value") + count)
-        end = cls.objects.values_list("value", flat=True).get(name=name)
+            return cls.take(name, count)
         return range(end - count, end)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
-from networking.models import Counter, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
+from networking.models import Counter, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc, advance
 from portal import audit
 from portal.audit import Actor
 from portal.errors import CloudError
@@ -123,8 +122,8 @@ def _private_addresses(subnet: Subnet, count: int) -> list[str]:
     found: list[str] = []
     for _round in range(64):
         step = max(count - len(found), 1)
-        Subnet.objects.filter(pk=subnet.pk).update(next_host=F("next_host") + step)
-        end = Subnet.objects.values_list("next_host", flat=True).get(pk=subnet.pk)
+        end = advance(Subnet, "next_host", subnet.pk, step)
+        assert end is not None
         tried = [str(network[4 + (n - 4) % usable]) for n in range(end - step, end)]
         taken = set(
             NetworkInterface.objects.filter(subnet=subnet, private_ip__in=tried).values_list("private_ip", flat=True)

@@ -118,7 +118,7 @@ def launched(tenant: Tenant, made: Launched, launch: Launch) -> ReservationTypeD
     """What a launch made, from what it has in its hands: no query."""
     rows = [InstanceRow._make(_of_instance(instance)) for instance in made.instances]
     devices = _by_instance(_of_volume(volume) for volume in made.volumes)
-    groups = [(group.ec2_id, group.name) for group in launch.groups]
+    groups = [(group.ec2_id, group.name) for group in sorted(launch.groups, key=lambda group: group.pk)]
     interfaces = {i.instance_id: [interface_row(i, groups)] for i in made.interfaces}
     shared: list[TagTypeDef] = [
         {"Key": key, "Value": launch.instance_tags[key]} for key in sorted(launch.instance_tags)

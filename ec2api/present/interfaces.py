@@ -80,15 +80,15 @@ Interfaces = Mapping[str, Sequence[InterfaceRow]]
 
 
 def interface_rows(condition: Q) -> list[InterfaceRow]:
-    """With their groups, in two queries."""
-    rows = NetworkInterface.objects.filter(condition).order_by("device_index", "pk").values_list(*COLUMNS)
-    found = {row[0]: InterfaceRow(*row) for row in rows}
-    through = NetworkInterface.groups.through.objects.filter(
-        networkinterface__in=list(found) if len(found) < 500 else NetworkInterface.objects.filter(condition)
-    )
-    groups = through.order_by("pk").values_list("networkinterface_id", "securitygroup__ec2_id", "securitygroup__name")
-    for pk, group_id, name in groups:
-        found[pk].groups.append({"GroupId": group_id, "GroupName": name})
+    """With their groups, in one query: a row for each group of each interface."""
+    found: dict[int, InterfaceRow] = {}
+    rows = NetworkInterface.objects.filter(condition).order_by("device_index", "pk", "groups__pk")
+    for *columns, group_id, name in rows.values_list(*COLUMNS, "groups__ec2_id", "groups__name"):
+        interface = found.get(columns[0])
+        if interface is None:
+            interface = found[columns[0]] = InterfaceRow(*columns)
+        if group_id is not None:
+            interface.groups.append({"GroupId": group_id, "GroupName": name})
     return list(found.values())
 
 

@@ -19,10 +19,10 @@ def queries(ask: Callable[[], Any]) -> int:
 
 
 DESCRIBES = {
-    "describe_instances": 6,
+    "describe_instances": 5,
     "describe_instance_status": 2,
     "describe_volumes": 3,
-    "describe_network_interfaces": 5,
+    "describe_network_interfaces": 4,
     "describe_subnets": 4,
     "describe_vpcs": 3,
     "describe_security_groups": 4,
@@ -61,7 +61,7 @@ def test_a_launch_takes_as_many_queries_for_thirty_as_for_one(launch):
     of_one = queries(launch)
 
     assert queries(lambda: launch(30)) <= of_one + 1  # one ring of the bell for each worker
-    assert of_one <= 26
+    assert of_one <= 23
 
 
 def test_changes_take_as_many_queries_for_thirty_as_for_one(ec2, launch):

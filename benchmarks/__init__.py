@@ -1,0 +1,1 @@
+"""What is measured, beside what; `make bench` runs it all."""
