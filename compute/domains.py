@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from django.conf import settings
 
-from compute.drivers.base import Disk, DomainSpec, Driver, Interface, PortTaken
+from compute.drivers.base import Disk, DomainSpec, Driver, DriverError, Interface, PortTaken
 from compute.models import Host, Instance
 from compute.seed import seed_iso
 from networking.backends import usermode
@@ -31,11 +31,7 @@ def prepare(instance: Instance, host: Host, driver: Driver) -> None:
     disks = [_disk(volume, n) for n, volume in enumerate(volumes)]
     datastore = volumes[0].datastore
     backend = backend_of(datastore)
-    seed = backend.write_instance_file(
-        instance.ec2_id,
-        "seed.iso",
-        seed_iso(instance.ec2_id, hostname(instance), _keys(instance), bytes(instance.user_data)),
-    )
+    seed = backend.write_instance_file(instance.ec2_id, "seed.iso", _seed(instance))
     disks.append(Disk(path=seed, format="raw", target="hdc", read_only=True, cdrom=True))
     disks = [replace(disk, path=_on_host(host, datastore, disk.path)) for disk in disks]
     console_log = _on_host(host, datastore, backend.console_log(instance.ec2_id))
@@ -66,8 +62,12 @@ def hostname(instance: Instance) -> str:
     return instance.ec2_id
 
 
-def _keys(instance: Instance) -> list[str]:
-    return [instance.public_key] if instance.public_key else []
+def _seed(instance: Instance) -> bytes:
+    keys = [instance.public_key] if instance.public_key else []
+    try:
+        return seed_iso(instance.ec2_id, hostname(instance), keys, bytes(instance.user_data))
+    except ValueError as error:
+        raise DriverError(f"key pair {instance.key_name} cannot be given to the guest: {error}") from error
 
 
 def _disk(volume: Volume, index: int) -> Disk:

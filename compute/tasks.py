@@ -22,6 +22,7 @@ from compute.verbs import HostVerb, Verb
 from networking.services import release_interfaces
 from operations.models import Operation
 from operations.performers import Again, Performer, Refused, TryLater, register
+from storage.backends.base import StorageError
 from storage.files import backend_of, delete_volume_files
 from storage.models import Volume, VolumeState
 from storage.services import forget_volumes
@@ -31,18 +32,29 @@ S = InstanceState
 
 START_WITHIN_S = 600  # a host that does not answer for so long fails the start
 WAIT_FOR_HOSTS_S = 60  # that are down, before a start fails for lack of capacity
+INSIST_EVERY_S = 10
 POLL_S = 5  # while a guest shuts down; an event comes sooner
 ASK_AGAIN_S = 15
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _or_fail() -> Iterator[None]:
+    """What a host that answers, or a datastore, refuses ends the operation."""
     try:
         yield
     except HostUnreachable as error:
         raise TryLater(str(error)) from error
-    except DriverError as error:
+    except (DriverError, StorageError) as error:
         raise Refused(f"Server.InternalError: {error}") from error
+
+
+@contextmanager
+def _insisting() -> Iterator[None]:
+    """What must come to its end is tried until it does: nothing may be left of an instance that was given up."""
+    try:
+        yield
+    except (DriverError, StorageError) as error:
+        raise TryLater(str(error), after_s=INSIST_EVERY_S) from error
 
 
 def _driver(host: Host) -> Driver:
@@ -61,7 +73,7 @@ def start(operation: Operation) -> Again | None:
         raise Refused("Server.InternalError: its host did not answer in time")
     host = place(instance, patient=operation.age_s < WAIT_FOR_HOSTS_S)
     operation.note(f"placed on {host}")
-    with _translated():
+    with _or_fail():
         driver = _driver(host)
         if driver.power(instance.ec2_id) == Power.OFF:
             prepare(instance, host, driver)
@@ -98,7 +110,7 @@ def stop(operation: Operation) -> Again | None:
     """Ask the guest to shut down, then wait; take the power away when it does not, or when told to."""
     instance = _instance(operation)
     if instance.host is not None:
-        with _translated():
+        with _insisting():
             again = _power_off(_driver(instance.host), instance, operation)
         if again is not None:
             return again
@@ -127,7 +139,7 @@ def reboot(operation: Operation) -> Again | None:
     """Ask the guest to reboot.  One that went off meanwhile is left to the reconciler."""
     instance = _instance(operation)
     if instance.host is not None:
-        with _translated():
+        with _or_fail():
             driver = _driver(instance.host)
             if driver.power(instance.ec2_id) != Power.OFF:
                 driver.reboot(instance.ec2_id)
@@ -140,25 +152,21 @@ def reboot_failed(operation: Operation, why: str) -> None:
     logger.warning("reboot of %s failed: %s", operation.resource_id, why)
 
 
-def stop_failed(operation: Operation, why: str) -> None:
-    """The host refuses to stop it; the instance stays as it is, stopping, and the reconciler asks again."""
-    Instance.objects.filter(ec2_id=operation.resource_id).update(reason=f"Server.InternalError: {why}")
-
-
 def terminate(operation: Operation) -> Again | None:
     """Remove domain, files and rows, in that order: a crash leaves rows that say what is still there."""
     instance = _instance(operation)
     if instance.host is not None:
-        with _translated():
+        with _insisting():
             driver = _driver(instance.host)
             driver.destroy(instance.ec2_id)
             if text := driver.console_output(instance.ec2_id, console_log_of(instance.ec2_id), KEPT_BYTES):
                 store_consoles({instance.ec2_id: text})
     volumes = Volume.objects.filter(instance_id=instance.ec2_id)
     ending = volumes.filter(delete_on_termination=True)
-    delete_volume_files(ending)
-    for volume in volumes.select_related("datastore")[:1]:
-        backend_of(volume.datastore).delete_instance_dir(instance.ec2_id)
+    with _insisting():
+        delete_volume_files(ending)
+        for volume in volumes.select_related("datastore")[:1]:
+            backend_of(volume.datastore).delete_instance_dir(instance.ec2_id)
     with operation.closing():
         forget_volumes(ending)
         volumes.update(instance_id="", device="", state=VolumeState.AVAILABLE, attached_at=None)
@@ -174,7 +182,7 @@ def remove_domain(operation: Operation) -> Again | None:
     name = operation.resource_id.split("/", 1)[1]
     expected = Instance.objects.filter(ec2_id=name, host=host).exists()
     if host is not None and not expected and not Operation.objects.open().on(KIND, [name]).exists():
-        with _translated():
+        with _insisting():
             _driver(host).destroy(name)
     with transaction.atomic(), operation.closing():
         pass
@@ -187,7 +195,7 @@ def keep_as_is(operation: Operation, why: str) -> None:
 
 
 register(KIND, Verb.START, Performer(start, start_failed))
-register(KIND, Verb.STOP, Performer(stop, stop_failed, tries=None))
+register(KIND, Verb.STOP, Performer(stop, keep_as_is, tries=None))
 register(KIND, Verb.REBOOT, Performer(reboot, reboot_failed))
 register(KIND, Verb.TERMINATE, Performer(terminate, keep_as_is, tries=None))
 register(HOST, HostVerb.REMOVE_DOMAIN, Performer(remove_domain, keep_as_is))

@@ -19,6 +19,10 @@ class Again:
 class TryLater(Exception):
     """What is needed does not answer; nothing was done that cannot be done again."""
 
+    def __init__(self, message: str, after_s: float = 2.0) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
 
 class Refused(Exception):
     """It cannot be done, now or later; the message says why."""

@@ -65,7 +65,7 @@ def run(operation: Operation) -> None:
         _let_go(operation)
     except TryLater as error:
         logger.warning("%s later: %s", operation, error)
-        operation.put_off(min(2.0**operation.attempts, 30), str(error), counts=False)
+        operation.put_off(error.after_s, str(error), counts=False)
     except Refused as error:
         _give_up(operation, str(error))
     except Exception as error:
@@ -73,7 +73,7 @@ def run(operation: Operation) -> None:
         if performer.tries is not None and operation.attempts >= performer.tries:
             _give_up(operation, f"{type(error).__name__}: {error}")
         else:
-            operation.put_off(min(2.0**operation.attempts, 30), f"{type(error).__name__}: {error}", counts=True)
+            operation.put_off(2.0 ** min(operation.attempts, 5), f"{type(error).__name__}: {error}", counts=True)
 
 
 def _give_up(operation: Operation, why: str) -> None:

@@ -66,6 +66,7 @@ The packages it needs, by their Debian names, are listed in scripts/debian-packa
   say "Debian packages: ${missing[*]}"
   "${as_root[@]}" apt-get update >>"$log" 2>&1 || say "apt-get update failed (see $log); trying with the lists that are there"
   without_a_cluster "${missing[*]}" "${as_root[@]}"
+  without_a_directory "${missing[*]}" "${as_root[@]}"
   quietly "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
     -o DPkg::Lock::Timeout=300 "${missing[@]}"
   allow_clusters
@@ -82,6 +83,12 @@ without_a_cluster() {
   trap allow_clusters EXIT
   "$@" mkdir -p "${no_cluster%/*}"
   echo "create_main_cluster = false" | "$@" tee "$no_cluster" >/dev/null
+}
+# The same for slapd: without a configuration its service has nothing to start.
+without_a_directory() {
+  case " $1 " in *" slapd "*) ;; *) return 0 ;; esac
+  shift
+  echo "slapd slapd/no_configuration boolean true" | "$@" debconf-set-selections
 }
 allow_clusters() {
   [ -e "$no_cluster" ] || return 0

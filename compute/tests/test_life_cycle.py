@@ -204,3 +204,30 @@ def test_a_worker_that_was_in_the_middle_of_a_start_leaves_no_domain(launch, act
     assert power(instance) == "off"
     assert fresh(instance).state == "terminated"
     look()
+
+
+@pytest.mark.parametrize(
+    ("method", "call", "end"), [("destroy", terminate_instances, "terminated"), ("shutdown", stop_instances, "stopped")]
+)
+def test_a_host_that_refuses_to_end_an_instance_is_asked_until_it_does(running, actor, settle, method, call, end):
+    Host.objects.update(options={"fail": [method]})
+    call([running], actor=actor)
+    settle()
+    assert fresh(running).state in ("shutting-down", "stopping")
+
+    Host.objects.update(options={})
+    Operation.objects.wake("instance", [running.ec2_id])
+    settle()
+
+    assert fresh(running).state == end
+    assert quotas.recount() == []
+
+
+def test_a_public_key_that_no_guest_could_read_fails_the_launch_with_the_reason(launch, settle):
+    [instance] = launch()
+    Instance.objects.update(public_key="not a key", key_name="odd")
+
+    settle()
+
+    assert fresh(instance).state == "terminated"
+    assert "key pair odd cannot be given to the guest" in fresh(instance).reason
