@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -60,11 +61,11 @@ class Event:
     is_bad: bool = False
 
 
-def events_of(instance: Instance) -> list[Event]:
-    """The latest first; two queries."""
+def events_of(instance: Instance, hosts: Iterable[str] = ()) -> list[Event]:
+    """The latest first; two queries.  ``hosts`` are names that tenants need not know."""
     entries = AuditEntry.objects.filter(resource_id=instance.ec2_id, tenant_id=instance.tenant_id)[:LATEST]
     operations = Operation.objects.on(KIND, [instance.ec2_id])[:LATEST]
-    found = [*(_asked(entry) for entry in entries), *(_became(operation) for operation in operations)]
+    found = [*(_asked(entry) for entry in entries), *(_became(operation, hosts) for operation in operations)]
     return sorted(found, key=lambda event: event.at, reverse=True)[:LATEST]
 
 
@@ -86,12 +87,20 @@ def _details(detail: dict[str, object]) -> Iterator[str]:
             yield f"{name.replace('_', ' ')}: {value}"
 
 
-def _became(operation: Operation) -> Event:
+def unnamed(text: str, hosts: Iterable[str]) -> str:
+    """Without the names of these hosts, which are the operator's business."""
+    for host in hosts:
+        text = re.sub(rf"\b{re.escape(host)}\b", _("its host"), text)
+    return text
+
+
+def _became(operation: Operation, hosts: Iterable[str]) -> Event:
     verb = str(VERBS.get(operation.verb, operation.verb))
     end = operation.closed_at or operation.created_at
     seconds = f"{(end - operation.created_at).total_seconds():.1f}"
     text = str(BECAME[operation.state]) % {"verb": verb, "seconds": seconds}
-    return Event(end, text, operation.error, operation.log, operation.state == State.FAILED)
+    error, log = unnamed(operation.error, hosts), unnamed(operation.log, hosts)
+    return Event(end, text, error, log, operation.state == State.FAILED)
 
 
 REFUSED: dict[str, StrOrPromise] = {

@@ -27,6 +27,7 @@ from portal.quota_views import Meter, meters
 from storage.models import Image, ImageState, launchable_by
 
 NEW_GROUP = "new"
+NO_KEY = "none"
 FIELD_OF = {  # where a refusal is shown, by the resource that lacks or by the error's code
     Resource.INSTANCES: "count",
     Resource.VCPUS: "instance_type",
@@ -85,7 +86,10 @@ class LaunchForm(forms.Form):
         max_value=MAX_COUNT,
         initial=1,
     )
-    key_pair = forms.ChoiceField(label=gettext_lazy("Key pair"), required=False)
+    key_pair = forms.ChoiceField(
+        label=gettext_lazy("Key pair"),
+        error_messages={"required": gettext_lazy("Make a key pair, import one, or choose to have none.")},
+    )
     group = forms.ChoiceField(label=gettext_lazy("Security group"), widget=forms.RadioSelect)
     root_size_gib = forms.IntegerField(
         label=gettext_lazy("Root disk (GiB)"),
@@ -116,18 +120,24 @@ class LaunchForm(forms.Form):
         self._field("instance_type").queryset = InstanceType.objects.filter(is_enabled=True)
         self.keys = list(KeyPair.objects.filter(tenant=tenant))
         self._field("key_pair").choices = [
-            *((key.name, key.name) for key in self.keys),
-            ("", gettext_lazy("None: nobody can log in by SSH")),
+            *(() if self.keys else [("", gettext_lazy("Make or import one below"))]),
+            *((key.ec2_id, key.name) for key in self.keys),
+            (NO_KEY, gettext_lazy("None: nobody can log in by SSH")),
         ]
         self.groups = _groups(tenant)
-        self._field("group").choices = list(_group_choices(self.groups))
+        self._field("group").choices = [*self._new_group(data), *_group_choices(self.groups)]
         self.fields["group"].initial = self.default_group()
         self.fields["client_token"].initial = new_token()
         if self.keys:
-            self.fields["key_pair"].initial = max(self.keys, key=lambda key: key.created_at).name
+            self.fields["key_pair"].initial = max(self.keys, key=lambda key: key.created_at).ec2_id
 
     def _field(self, name: str) -> Any:
         return self.fields[name]
+
+    def _new_group(self, data: Any) -> Iterable[tuple[str, GroupLabel]]:
+        """Offered until there is one; accepted also afterwards, for a form that is sent twice."""
+        if (data or {}).get("group") == NEW_GROUP or not any(group.name == SSH_GROUP for group in self.groups):
+            yield NEW_GROUP, GroupLabel(_("Open SSH"), _('With a group "ssh" that admits SSH from everywhere.'))
 
     def default_group(self) -> str:
         """One that opens SSH, since that is what a newcomer needs; the fewer other rules the better."""
@@ -200,13 +210,16 @@ class LaunchForm(forms.Form):
             groups=[group],
             min_count=values["count"],
             max_count=values["count"],
-            key_pair=next((key for key in self.keys if key.name == values["key_pair"]), None),
+            key_pair=self.chosen_key(),
             user_data=self.user_data_bytes(),
             client_token=f"portal-{values['client_token']}"[:64],
             digest=self.digest(),
             instance_tags={"Name": values["name"]} if values["name"] else {},
             root_size_gib=values["root_size_gib"],
         )
+
+    def chosen_key(self) -> KeyPair | None:
+        return next((key for key in self.keys if key.ec2_id == self.known.get("key_pair")), None)
 
     def digest(self) -> str:
         """Of everything that was asked, so that another launch from a page kept in a tab is not taken for this one."""
@@ -226,7 +239,7 @@ class LaunchForm(forms.Form):
             image_id=image.ec2_id,
             instance_type=kind.name,
             count=values.get("count") or 1,
-            key_name=values.get("key_pair", ""),
+            key_name=key.name if (key := self.chosen_key()) else "",
             group_id="" if group == NEW_GROUP else group,
             user_data=values.get("user_data", ""),
             user_data_file=upload,
@@ -253,8 +266,6 @@ class GroupLabel:
 
 
 def _group_choices(groups: Iterable[SecurityGroup]) -> Iterable[tuple[str, GroupLabel]]:
-    if not any(group.name == SSH_GROUP for group in groups):
-        yield NEW_GROUP, GroupLabel(_("Open SSH"), _('Makes a group "ssh" that admits SSH from everywhere.'))
     for group in groups:
         rules = [rule_words(rule) for rule in group.rules.all() if not rule.is_egress]
         closed = "" if any(opens_ssh(rule) for rule in group.rules.all()) else _("SSH is closed.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 SEQUENCE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor, clearing
+    r"\x1b\[[0-?]*[ -/]*(?:[@-~]|$)"  # CSI: colours, cursor, clearing
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # OSC and other strings, up to their end
     r"|\x1b[ -/]*[0-~]?"  # two-character escapes, and one cut off at the end
     r"|[\x80-\x9f]"

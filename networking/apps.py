@@ -1,10 +1,11 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_save
+from django.utils.translation import gettext_lazy as _
 
 
 class NetworkingConfig(AppConfig):
     name = "networking"
-    verbose_name = "Networking"
+    verbose_name = _("Networking")
 
     def ready(self) -> None:
         from networking.services import give_default_network

@@ -23,6 +23,11 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def _whom(invitation: Invitation) -> str:
+    """How the audit trail names an invitation: by whom it is for, where that is known."""
+    return invitation.email[:80] or f"#{invitation.pk}"
+
+
 @transaction.atomic
 def invite(tenant: Tenant, *, email: str = "", role: str = Role.MEMBER, actor: Actor) -> tuple[Invitation, str]:
     """An invitation and its token, which nobody can read again: only a digest is kept."""
@@ -37,7 +42,7 @@ def invite(tenant: Tenant, *, email: str = "", role: str = Role.MEMBER, actor: A
         invited_by=actor.user,
         expires_at=timezone.now() + INVITATION_VALID_FOR,
     )
-    audit.record(actor, "invite", "invitation", [str(invitation.pk)], tenant=tenant, email=email, role=role)
+    audit.record(actor, "invite", "invitation", [_whom(invitation)], tenant=tenant, role=role)
     return invitation, token
 
 
@@ -93,8 +98,7 @@ def revoke_invitation(invitation: Invitation, *, actor: Actor) -> None:
     deleted, _rows = Invitation.objects.filter(pk=invitation.pk, accepted_at=None).delete()
     if not deleted:
         raise CloudError(_("This invitation was used already; remove the member instead."))
-    pk, email = str(invitation.pk), invitation.email
-    audit.record(actor, "revoke", "invitation", [pk], tenant=invitation.tenant, email=email)
+    audit.record(actor, "revoke", "invitation", [_whom(invitation)], tenant=invitation.tenant)
 
 
 @transaction.atomic

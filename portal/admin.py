@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from axes.models import AccessFailureLog, AccessLog
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
@@ -99,7 +100,8 @@ class TenantAdmin(Memberships, Page):
             delete_tenant(tenant)
 
 
-admin.site.unregister(Group)
+for unused in (Group, AccessLog, AccessFailureLog):  # groups come back below; the audit trail has the sign-ins
+    admin.site.unregister(unused)
 
 
 @admin.register(Group)

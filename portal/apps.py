@@ -1,10 +1,11 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_save
+from django.utils.translation import gettext_lazy as _
 
 
 class PortalConfig(AppConfig):
     name = "portal"
-    verbose_name = "Tenants and users"
+    verbose_name = _("Tenants and users")
 
     def ready(self) -> None:
         from portal import sign_ins

@@ -1,9 +1,10 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class StorageConfig(AppConfig):
     name = "storage"
-    verbose_name = "Storage"
+    verbose_name = _("Storage")
 
     def ready(self) -> None:
         from storage import services  # noqa: F401 - it registers what counts usage

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from compute.attributes import change_shutdown_behavior, protect
 from compute.doing import offered
 from compute.forms import AttributesForm, NameForm, TagForm
-from compute.history import events_of, placement_words
+from compute.history import events_of, placement_words, unnamed
 from compute.listing import Shown, announcement, shown
 from compute.logging_in import forward_words, rule_words, way_in
 from compute.models import ConsoleOutput, Instance
@@ -53,8 +53,9 @@ def live_context(instance: Instance) -> dict[str, object]:
         .prefetch_related("rules__peer_group")
     )
     rules = [rule for group in groups for rule in group.rules.all() if not rule.is_egress]
-    placement = Placement.objects.filter(instance_id=instance.ec2_id).first()
-    events = events_of(instance)
+    placements = list(Placement.objects.filter(instance_id=instance.ec2_id))
+    hosts = {placement.host for placement in placements} - {""}
+    events = events_of(instance, hosts)
     return {
         "row": row,
         "instance": instance,
@@ -67,7 +68,8 @@ def live_context(instance: Instance) -> dict[str, object]:
         "way": way_in(row, rules),
         "offered": offered(row),
         "events": events,
-        "placement": placement_words(placement),
+        "placement": placement_words(placements[0] if placements else None),
+        "reason": unnamed(instance.reason, hosts),
         "version": version_of(row, len(events), "".join(event.log for event in events)),
         "section": "instances",
     }

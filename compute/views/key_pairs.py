@@ -61,7 +61,7 @@ def create(request: TenantRequest) -> HttpResponse:
     key_pair, private_key = made
     context = {"key_pair": key_pair, "private_key": private_key, "key_file": key_file(key_pair.name)}
     if is_htmx(request):
-        return on_the_spot(request, key_pair.name, **context)
+        return on_the_spot(request, key_pair.ec2_id, **context)
     return render(request, "compute/key_pair_created.html", {"section": "key-pairs", **context})
 
 
@@ -76,7 +76,7 @@ def import_(request: TenantRequest) -> HttpResponse:
         ),
     )
     if is_htmx(request):
-        return on_the_spot(request, made.name if made else "", imported=made, import_form=form if not made else None)
+        return on_the_spot(request, made.ec2_id if made else "", imported=made, import_form=form if not made else None)
     if made is None:
         return page(request, 422, import_form=form)
     messages.success(request, _("Imported key pair %(name)s.") % {"name": made.name})

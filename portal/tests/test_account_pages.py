@@ -12,6 +12,7 @@ from portal.accounts import invite
 from portal.audit import Actor, Door
 from portal.models import AccessKey, AuditEntry, Invitation, Membership, Role, User
 from portal.tenants import create_access_key
+from portal.views.activity import PAGE
 
 PASSWORD = "staple 4 donkeys"
 NEW_USER = {"username": "newcomer", "email": "new@example.org", "password1": PASSWORD, "password2": PASSWORD}
@@ -307,7 +308,7 @@ def entries(tenant, count: int, **fields: str) -> None:
 
 
 def test_activity_is_paged_and_filtered(ann, tenant, django_assert_max_num_queries):
-    entries(tenant, 60)
+    entries(tenant, PAGE + 5)
     entries(tenant, 1, who="eve", verb="terminate", resource_id="i-2", door="api")
 
     with django_assert_max_num_queries(8):

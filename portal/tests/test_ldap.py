@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.test import Client
+from django.utils import timezone
 
 from portal.models import Identity, Tenant, User
 
@@ -30,6 +39,8 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 pidfile {home}/slapd.pid
 argsfile {home}/slapd.args
+TLSCertificateFile {home}/server.pem
+TLSCertificateKeyFile {home}/server.key
 database mdb
 suffix "dc=example,dc=org"
 rootdn "cn=root,dc=example,dc=org"
@@ -79,6 +90,11 @@ member: uid=mei,ou=people,dc=example,dc=org
 """
 
 
+class Directory(NamedTuple):
+    url: str
+    certificate: Path
+
+
 def free_port() -> int:
     with closing(socket.socket()) as found:
         found.bind(("127.0.0.1", 0))
@@ -86,23 +102,39 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def directory() -> Iterator[str]:
+def directory() -> Iterator[Directory]:
     """A slapd in a directory of its own; Debian's service, if there is one, is left alone."""
     assert SLAPD is not None
     with tempfile.TemporaryDirectory(prefix="yu-ldap-") as name:
         home, url = Path(name), f"ldap://127.0.0.1:{free_port()}"
         (home / "data").mkdir()
         (home / "slapd.conf").write_text(CONFIGURATION.format(home=home, schemas=SCHEMAS))
+        make_certificate(home)
         (home / "people.ldif").write_text(PEOPLE.lstrip())
         add = [SLAPD, "-Ta", "-f", str(home / "slapd.conf"), "-l", str(home / "people.ldif")]
         subprocess.run(add, check=True, capture_output=True)
         server = subprocess.Popen([SLAPD, "-d", "0", "-f", home / "slapd.conf", "-h", url])
         try:
             wait_for(int(url.rsplit(":", 1)[1]))
-            yield url
+            yield Directory(url, home / "server.pem")
         finally:
             server.terminate()
             server.wait(10)
+
+
+def make_certificate(home: Path) -> None:
+    """A certificate for 127.0.0.1 that its own file vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = timezone.now()
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    plain = serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    (home / "server.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
+    (home / "server.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
 
 def wait_for(port: int) -> None:
@@ -141,8 +173,8 @@ def configure(settings, url: str, **more: object) -> None:
 
 @pytest.fixture
 def people(settings, directory, db) -> str:
-    configure(settings, directory)
-    return directory
+    configure(settings, directory.url)
+    return directory.url
 
 
 def sign_in(browser: Client, name: str, password: str = "in-the-directory"):
@@ -241,3 +273,28 @@ def test_a_directory_that_is_away_is_named_and_counts_as_no_guess(client, settin
         assert "does not answer" in response.content.decode()
 
     assert sign_in(client, "ann", "correct horse battery").status_code == 302
+
+
+LOOK = """
+import django; django.setup()
+from django_auth_ldap.backend import _LDAPUser
+from portal.directory import DirectoryBackend
+print(_LDAPUser(DirectoryBackend(), username="mei").dn)
+"""
+
+
+@pytest.mark.parametrize(("trusted", "found"), [(True, "uid=mei,ou=people,dc=example,dc=org"), (False, "None")])
+def test_the_knobs_reach_the_directory_and_only_over_tls_that_can_be_trusted(directory, tmp_path, trusted, found):
+    knobs = {
+        "LDAP_URL": directory.url,
+        "LDAP_START_TLS": "1",
+        "LDAP_BIND_DN": "cn=reader,dc=example,dc=org",
+        "LDAP_BIND_PASSWORD": "reads",
+        "LDAP_USER_SEARCH": "ou=people,dc=example,dc=org",
+        **({"LDAP_CA_FILE": str(directory.certificate)} if trusted else {}),
+    }
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "portal.settings", "DATA_DIR": str(tmp_path), **knobs}
+
+    done = subprocess.run([sys.executable, "-c", LOOK], env=env, capture_output=True, text=True)
+
+    assert done.stdout.strip() == found, done.stderr

@@ -14,8 +14,9 @@ from portal.decorators import tenant_required
 from portal.forms import DOORS, ActivityForm
 from portal.middleware import TenantRequest
 from portal.models import AuditEntry
+from portal.words import KINDS, VERBS
 
-PAGE = 50
+PAGE = 30
 
 
 @require_safe
@@ -26,7 +27,8 @@ def activity(request: TenantRequest) -> HttpResponse:
     entries = filtered(AuditEntry.objects.filter(tenant=request.tenant), form.cleaned_data)
     page = Paginator(entries, PAGE).get_page(request.GET.get("page"))
     for entry in page:
-        entry.door_name = DOORS.get(entry.door, entry.door)  # type: ignore[attr-defined]
+        words = {"door": DOORS.get(entry.door), "verb": VERBS.get(entry.verb), "kind": KINDS.get(entry.resource_type)}
+        entry.words = words  # type: ignore[attr-defined]
     kept = request.GET.copy()
     kept.pop("page", None)
     context = {

@@ -1,0 +1,47 @@
+"""The audit trail's words in the reader's language; what is not here is shown as it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+VERBS: dict[str, Any] = {
+    "accept invitation": _("accepted an invitation"),
+    "activate": _("activated"),
+    "add": _("added"),
+    "add member": _("added as a member"),
+    "authorize": _("opened"),
+    "change": _("changed"),
+    "change role": _("given another role"),
+    "create": _("made"),
+    "deactivate": _("deactivated"),
+    "delete": _("deleted"),
+    "deregister": _("deregistered"),
+    "guest shut down": _("shut itself down"),
+    "import": _("imported"),
+    "invite": _("invited"),
+    "launch": _("launched"),
+    "modify": _("settings changed"),
+    "reboot": _("asked to reboot"),
+    "remove member": _("removed as a member"),
+    "revoke": _("withdrawn"),
+    "start": _("asked to start"),
+    "stop": _("asked to stop"),
+    "tag": _("tagged"),
+    "terminate": _("asked to terminate"),
+    "untag": _("tag removed"),
+}
+KINDS: dict[str, Any] = {
+    "access-key": _("access key"),
+    "image": _("image"),
+    "instance": _("instance"),
+    "invitation": _("invitation"),
+    "key-pair": _("key pair"),
+    "membership": _("membership"),
+    "security-group": _("security group"),
+    "security-group-rule": _("rule of a security group"),
+    "tenant": _("tenant"),
+    "user": _("user"),
+    "volume": _("volume"),
+}
