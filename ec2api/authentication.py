@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef
+from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from ec2api.protocol.signature import Credential, SignedRequest, read_credential, unknown_access_key, verify
-from portal.models import AccessKey, Membership, User
+from portal.models import AccessKey, User
 
 USED_EVERY = timedelta(minutes=1)  # how often a key's last use is written
 
@@ -51,12 +51,13 @@ def signed_request(request: HttpRequest) -> SignedRequest:
 
 def _key(credential: Credential) -> AccessKey:
     """An active key of an active user who is still a member of its tenant; anything else is told the same."""
-    member = Membership.objects.filter(tenant=OuterRef("tenant"), user=OuterRef("user"))
-    key = (
-        AccessKey.objects.select_related("user", "tenant")
-        .filter(Exists(member), access_key_id=credential.access_key, is_active=True, user__is_active=True)
-        .first()
+    rows = AccessKey.objects.select_related("user", "tenant").filter(
+        access_key_id=credential.access_key,
+        is_active=True,
+        user__is_active=True,
+        user__memberships__tenant=F("tenant"),
     )
+    key = next(iter(rows.order_by()), None)
     if key is None:
         raise unknown_access_key(credential.service)
     return key

@@ -44,7 +44,9 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         busy = Operation.objects.filter(
             resource_type=OuterRef("resource_type"), resource_id=OuterRef("resource_id"), held_until__gte=now
         )
-        return self.open().filter(~Exists(busy), due_at__lte=now)
+        # PostgreSQL looks at this row again once a concurrent claim of it has committed, but not at the subquery.
+        mine = Q(held_until=None) | Q(held_until__lt=now)
+        return self.open().filter(mine, ~Exists(busy), due_at__lte=now)
 
     def owe(
         self,
