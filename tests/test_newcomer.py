@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
 from scripts.options import ROOT
 from tests.cloud import Cloud
@@ -34,18 +34,25 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, cloud: Cloud) -> Iterator[Page]:
-    """A page that fails its test if it loads anything from elsewhere, or has an error on its console."""
+    """A page that fails its test if it loads anything from elsewhere, or a script, a style or a request fails."""
     SHOTS.mkdir(exist_ok=True)
     context = browser.new_context(viewport=DESKTOP, base_url=cloud.url, accept_downloads=True)
     page = context.new_page()
     elsewhere: list[str] = []
     errors: list[str] = []
     page.on("request", lambda request: elsewhere.append(request.url) if foreign(cloud, request.url) else None)
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if is_ours(message) else None)
+    page.on("response", lambda response: errors.append(response.url) if response.status >= 400 else None)
     yield page
     context.close()
     assert elsewhere == []
     assert errors == []
+
+
+def is_ours(message: ConsoleMessage) -> bool:
+    """Whether it is an error of the page's; htmx also calls it one that a request ended when the page was left."""
+    return message.type == "error" and not message.text.startswith("htmx:")
 
 
 def foreign(cloud: Cloud, url: str) -> bool:
