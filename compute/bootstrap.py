@@ -36,6 +36,7 @@ INSTANCE_TYPES = [  # name, vCPUs, MiB, GiB of root disk
     ("c5.xlarge", 4, 8192, 16),
 ]
 IMAGE_NAME = "yushan-tiny"
+LOCAL = "localhost"
 SIMULATED = re.compile(r"^simulated:(\d{1,5})$")
 
 
@@ -47,6 +48,14 @@ def bootstrap() -> Iterator[str]:
             [InstanceType(name=n, vcpus=v, memory_mib=m, disk_gib=d) for n, v, m, d in INSTANCE_TYPES],
             ignore_conflicts=True,
         )
+    facts = list(_hosts())
+    yield from facts
+    if settings.DEMO:
+        yield from make_demo()
+    (settings.DATA_DIR / "welcome.txt").write_text(welcome(facts))
+
+
+def _hosts() -> Iterator[str]:
     match = SIMULATED.match(settings.HOSTS)
     if match:
         yield from _simulated(int(match[1]))
@@ -54,9 +63,6 @@ def bootstrap() -> Iterator[str]:
         yield from _local()
     elif settings.HOSTS != "none":
         raise ImproperlyConfigured(f"HOSTS={settings.HOSTS!r}: use local, simulated:N (such as simulated:100) or none")
-    if settings.DEMO:
-        yield from make_demo()
-    (settings.DATA_DIR / "welcome.txt").write_text(welcome())
 
 
 def _datastore(backend: str, options: dict[str, str] | None = None) -> Datastore:
@@ -120,10 +126,11 @@ def _local() -> Iterator[str]:
     _image(datastore, path, hashlib.sha256(Path(path).read_bytes()).hexdigest())
     kind = accelerator(settings.DATA_DIR, built / f"{name}.vmlinuz")
     memory_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    options = {"accelerator": kind, "network": "usermode", "datastore_at": paths.inside(datastore.path)}
+    before = Host.objects.filter(name=LOCAL).values_list("options", flat=True).first() or {}
+    options = {**before, "accelerator": kind, "network": "usermode", "datastore_at": paths.inside(datastore.path)}
     reached = {"driver": "kvm", "uri": paths.uri, "options": options}
     Host.objects.update_or_create(
-        name="localhost",
+        name=LOCAL,
         defaults=reached,
         create_defaults={
             **reached,
@@ -134,4 +141,4 @@ def _local() -> Iterator[str]:
         },
     )
     words = "KVM" if kind == "kvm" else "emulation: KVM does not work here, guests are slower"
-    yield f"this machine is host localhost ({words})"
+    yield f"this machine is host {LOCAL} ({words})"

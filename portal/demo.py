@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -36,8 +36,9 @@ def make_demo() -> Iterator[str]:
         tenant = Tenant.objects.filter(name=name).first() or create_tenant(
             name, actor=SETUP, limits=demo_limits(settings.DEMO_INSTANCES)
         )
-        for resource, limit in demo_limits(settings.DEMO_INSTANCES).items():
-            Quota.objects.filter(tenant=tenant, resource=resource).update(limit=limit)
+        if settings.DEMO_INSTANCES_ASKED:
+            for resource, limit in demo_limits(settings.DEMO_INSTANCES).items():
+                Quota.objects.filter(tenant=tenant, resource=resource).update(limit=limit)
         add_member(tenant, user, Role.ADMINISTRATOR, actor=SETUP)
         _write_env(tenant, user, settings.DATA_DIR / f"{name}.env")
         yield f"demo tenant {name}, account {tenant.account_id}"
@@ -76,16 +77,16 @@ def _write_env(tenant: Tenant, user: User, path: Path) -> None:
     made.replace(path)
 
 
-def welcome() -> str:
-    """What `make run` prints once all is up."""
+def welcome(facts: Iterable[str]) -> str:
+    """What `make run` prints once all is up; ``facts`` are about the hosts."""
     url, data_dir = settings.PUBLIC_URL, settings.DATA_DIR
-    lines = [f"Yushan is up: {url}/"]
+    lines = [f"Yushan is up: {url}/", *(f"  {fact}" for fact in facts)]
     if settings.DEMO:
         lines += [
             f"  portal        user demo   password {_password_file('demo').read_text().strip()}",
             f"  admin site    user {OPERATOR}  password {_password_file(OPERATOR).read_text().strip()}   {url}/admin/",
             f"  EC2 clients   . {data_dir}/demo.env && aws ec2 describe-instances",
-            "                (any AWS SDK; the file sets AWS_ENDPOINT_URL and a key pair of tenant demo)",
+            "                (any AWS SDK; the file sets AWS_ENDPOINT_URL and an access key of tenant demo)",
         ]
     elif not User.objects.filter(is_superuser=True).exists():
         lines += ["  no user yet: run `DATA_DIR=... .venv/bin/python manage.py createsuperuser`"]

@@ -31,6 +31,7 @@ DEFAULT_ZONE = env_str("DEFAULT_ZONE", f"{REGION}a")
 HOSTS = env_str("HOSTS", "local")
 DEMO = env_bool("DEMO", True)
 DEMO_INSTANCES = env_int("DEMO_INSTANCES", 20)
+DEMO_INSTANCES_ASKED = bool(env_str("DEMO_INSTANCES"))  # else quotas that are there are kept as they are
 INSTALLATION = str(  # the mark on our domains; the same on every machine of the installation
     uuid.uuid5(uuid.NAMESPACE_OID, env_secret("INSTALLATION", DATA_DIR / "secrets" / "installation"))
 )
