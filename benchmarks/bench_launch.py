@@ -44,7 +44,7 @@ class Bench:
         while name not in self.running():
             time.sleep(0.005)
         took = time.perf_counter() - began
-        self.xml = self.libvirt.lookupByName(name).XMLDesc()
+        self.xml = self.libvirt.lookupByName(name).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
         self.ec2.get_waiter("instance_running").wait(InstanceIds=[name], WaiterConfig={"Delay": 1})
         self.ec2.terminate_instances(InstanceIds=[name])
         self.ec2.get_waiter("instance_terminated").wait(InstanceIds=[name], WaiterConfig={"Delay": 1})
@@ -66,8 +66,10 @@ class Bench:
         file = self.directory / "domain.xml"
         file.write_text(xml)
         began = time.perf_counter()
-        subprocess.run(["virsh", "-q", "-c", self.paths.uri, "create", str(file)], check=True, capture_output=True)
+        done = subprocess.run(["virsh", "-q", "-c", self.paths.uri, "create", str(file)], capture_output=True, text=True)
         took = time.perf_counter() - began
+        if done.returncode:
+            raise RuntimeError(f"virsh: {done.stderr}\n{xml}")
         self.libvirt.lookupByName("by-virsh").destroy()
         return took
 
