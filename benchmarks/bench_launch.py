@@ -66,7 +66,9 @@ class Bench:
         file = self.directory / "domain.xml"
         file.write_text(xml)
         began = time.perf_counter()
-        done = subprocess.run(["virsh", "-q", "-c", self.paths.uri, "create", str(file)], capture_output=True, text=True)
+        done = subprocess.run(
+            ["virsh", "-q", "-c", self.paths.uri, "create", str(file)], capture_output=True, text=True
+        )
         took = time.perf_counter() - began
         if done.returncode:
             raise RuntimeError(f"virsh: {done.stderr}\n{xml}")

@@ -112,12 +112,15 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"].setdefault("OPTIONS", {}).update(
-        # Each thread of the API keeps one of these.
-        pool={"min_size": 1, "max_size": env_int("DATABASE_POOL", 20)},
         # Plans are kept for statements that come again: a quarter of the time of most API calls.
         server_side_binding=True,
         prepare_threshold=3,
     )
+    # For the web server's threads (portal/asgi.py).  The queue forks, and a pool's connections would be shared then.
+    if size := env_int("DATABASE_POOL", 0):
+        DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": size}
+    else:
+        DATABASES["default"]["CONN_MAX_AGE"] = None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The queue is a doorbell: what is owed stands in Operation rows (docs/decisions/0001).

@@ -45,6 +45,11 @@ STEPS = (
     pytest("unit tests on SQLite", "-n", "2", "-m", ALONE, is_quick=True),
     pytest("unit tests on PostgreSQL", "-n", "2", "-m", ALONE, before=[PYTHON, "-m", "scripts.postgres", "--"]),
     pytest("a running cloud: clients, guests, browser", "-m", "host or browser or live"),
+    pytest(
+        "a running cloud on PostgreSQL, killed",
+        "tests/test_killing.py",
+        before=[PYTHON, "-m", "scripts.postgres", "--"],
+    ),
 )
 
 
