@@ -48,21 +48,30 @@ def bootstrap() -> Iterator[str]:
             [InstanceType(name=n, vcpus=v, memory_mib=m, disk_gib=d) for n, v, m, d in INSTANCE_TYPES],
             ignore_conflicts=True,
         )
-    facts = list(_hosts())
-    yield from facts
+    hosts = _hosts()
+    yield hosts
     if settings.DEMO:
         yield from make_demo()
-    (settings.DATA_DIR / "welcome.txt").write_text(welcome(facts))
+    _write_welcome(hosts)
 
 
-def _hosts() -> Iterator[str]:
+def _hosts() -> str:
+    """Make those that HOSTS asks for; says in a line what they are."""
     match = SIMULATED.match(settings.HOSTS)
     if match:
-        yield from _simulated(int(match[1]))
-    elif settings.HOSTS == "local":
-        yield from _local()
-    elif settings.HOSTS != "none":
-        raise ImproperlyConfigured(f"HOSTS={settings.HOSTS!r}: use local, simulated:N (such as simulated:100) or none")
+        return _simulated(int(match[1]))
+    if settings.HOSTS == "local":
+        return _local()
+    if settings.HOSTS == "none":
+        return "none yet: an operator adds them on the admin site"
+    raise ImproperlyConfigured(f"HOSTS={settings.HOSTS!r}: use local, simulated:N (such as simulated:100) or none")
+
+
+def _write_welcome(hosts: str) -> None:
+    path = Path(settings.DATA_DIR) / "welcome.txt"
+    path.touch(mode=0o600)
+    path.chmod(0o600)  # there are passwords in it
+    path.write_text(f"{welcome()}  hosts         {hosts}\n")
 
 
 def _datastore(backend: str, options: dict[str, str] | None = None) -> Datastore:
@@ -92,7 +101,7 @@ def _image(datastore: Datastore, path: str, sha256: str = "") -> None:
     )
 
 
-def _simulated(count: int) -> Iterator[str]:
+def _simulated(count: int) -> str:
     _image(_datastore("simulated"), "simulated")
     width = len(str(count))
     Host.objects.bulk_create(
@@ -109,10 +118,10 @@ def _simulated(count: int) -> Iterator[str]:
         ],
         ignore_conflicts=True,
     )
-    yield f"{count} simulated hosts of 8 vCPUs and 16 GiB"
+    return f"{count} simulated hosts of 8 vCPUs and 16 GiB"
 
 
-def _local() -> Iterator[str]:
+def _local() -> str:
     """This machine as a host: its private libvirtd, user-mode networking, the image that was built for it."""
     from compute.localhost.accelerator import accelerator
     from compute.localhost.paths import UNPRIVILEGED, paths_for
@@ -140,5 +149,5 @@ def _local() -> Iterator[str]:
             "cpu_overcommit": 16.0,
         },
     )
-    words = "KVM" if kind == "kvm" else "emulation: KVM does not work here, guests are slower"
-    yield f"this machine is host {LOCAL} ({words})"
+    words = "by KVM" if kind == "kvm" else "by emulation: KVM does not work here, guests are slower"
+    return f"this machine ({words})"

@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from compute.drivers.base import DomainReport, HostReport, Power
+from compute import drivers
+from compute.drivers.base import DomainReport, DriverError, HostReport, Power
 from compute.errors import IncorrectState
 from compute.models import Host, Instance, ShutdownBehavior
 from compute.models.instance import KIND
@@ -26,6 +27,7 @@ S = InstanceState
 
 BY_GUEST = "Client.InstanceInitiatedShutdown"
 HOST = "host"
+DOWN = (Power.OFF, Power.CRASHED)
 
 
 def settle_running(instance: Instance) -> None:
@@ -79,27 +81,45 @@ def _reconcile_host(host: Host, domains: Iterable[DomainReport], expected: Mappi
 
 
 def _disagree(state: str, power: Power) -> bool:
-    runs = power not in (Power.OFF, Power.CRASHED)
+    runs = power not in DOWN
     return state not in (S.STOPPING, S.SHUTTING_DOWN) and runs != (state == S.RUNNING)
 
 
 def observe(instance: Instance, power: Power) -> None:
-    """Take note of what the host says of one instance, and act on it unless an open operation owns it."""
+    """Take note of what the host says of one instance, and act on it unless an open operation owns it.
+
+    What it says may be late: a report or an event from before the last start must not end what runs since.  So an end
+    is believed only if the host, asked again, says the same, and nothing has happened to the row meanwhile.
+    """
     if Operation.objects.open().on(KIND, [instance.ec2_id]).exists():
         changed = Instance.objects.filter(pk=instance.pk).exclude(power=power).update(power=power)
         if changed and power == Power.OFF and Operation.objects.wake(KIND, [instance.ec2_id]):
             ring()
         return
+    if power in DOWN and instance.state == S.RUNNING and not _is_down(instance):
+        return
     try:
         with transaction.atomic():
-            _settle(instance, power)
+            now = Instance.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=instance.pk)
+            if now.state_changed_at == instance.state_changed_at:
+                _settle(now, power)
     except (IncorrectState, IntegrityError):  # a request came between; the next report finds what it left
         logger.info("left %s alone: it changed meanwhile", instance)
 
 
+def _is_down(instance: Instance) -> bool:
+    """Whether its host says so now; if it does not answer, its next report will be heard."""
+    host = instance.host
+    if host is None:
+        return True
+    try:
+        return drivers.driver_for(host.driver, host.settings()).power(instance.ec2_id) in DOWN
+    except DriverError:
+        return False
+
+
 def _settle(instance: Instance, power: Power) -> None:
-    instance.refresh_from_db()
-    off = power in (Power.OFF, Power.CRASHED)
+    off = power in DOWN
     Instance.objects.filter(pk=instance.pk).exclude(power=power).update(power=power)
     if instance.state == S.RUNNING and off:
         _guest_ended(instance, power)
@@ -135,11 +155,11 @@ def _owe(verb: Verb, instance: Instance) -> None:
 
 
 def _remove(host: Host, name: str) -> None:
-    """A domain with our mark that no row expects on this host: see that it goes."""
+    """A domain with our mark that no row expects on this host: see that it goes, unless it has gone by itself."""
     instance = Instance.objects.filter(ec2_id=name).first()
     if instance is not None and Operation.objects.open().on(KIND, [name]).exists():
         return  # somebody is at it; look again with the next report
-    resource = f"{host.name}/{name}"
+    resource = leftover_of(host, name)
     if Operation.objects.open().on(HOST, [resource]).exists():
         return
     logger.warning("domain %s on %s is ours, but no row expects it there: removing it", name, host)
@@ -151,6 +171,19 @@ def _remove(host: Host, name: str) -> None:
             ring()
     except IntegrityError:
         pass  # another watcher was faster
+
+
+def restarted(names: Iterable[str]) -> None:
+    """The guests of these have restarted, or nobody can say that they have not: no reset is due any more."""
+    asked = Operation.objects.filter(verb=Verb.REBOOT, params__has_key="asked_at", progress_done=0)
+    done = list(asked.open().on(KIND, names).values_list("resource_id", flat=True))
+    if asked.open().on(KIND, done).update(progress_done=1) and Operation.objects.wake(KIND, done):
+        ring()
+
+
+def leftover_of(host: Host, name: str) -> str:
+    """What the removal of a domain from a host is owed to.  A start there waits for it: it could hit what it starts."""
+    return f"{host.name}/{name}"
 
 
 def saw(reports: Mapping[Host, HostReport]) -> None:

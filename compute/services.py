@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Sum
 from django.utils import timezone
 
@@ -29,14 +29,17 @@ BY_USER = {
 @transaction.atomic
 def start_instances(instances: Sequence[Instance], *, actor: Actor) -> None:
     """Ask for a start of all; those pending or running already are passed over, which EC2 does not call an error."""
+    _hold(instances)
     moved = _move(instances, S.PENDING, passed_over={S.PENDING, S.RUNNING}, verb="started")
     Instance.objects.filter(pk__in=[i.pk for i in moved]).update(launched_at=timezone.now())
+    Operation.objects.filter(verb=Verb.REBOOT).supersede(KIND, ids_of(moved))
     _owe(Verb.START, moved, actor)
 
 
 @transaction.atomic
 def stop_instances(instances: Sequence[Instance], *, actor: Actor, force: bool = False) -> None:
     """Ask for a stop of all; those stopped or stopping already are passed over."""
+    _hold(instances)
     protected = [i for i in instances if i.disable_api_stop]
     if protected:
         raise OperationNotPermitted(
@@ -53,6 +56,7 @@ def stop_instances(instances: Sequence[Instance], *, actor: Actor, force: bool =
 @transaction.atomic
 def reboot_instances(instances: Sequence[Instance], *, actor: Actor) -> None:
     """Ask for a reboot of all.  One that is being rebooted already is left to it."""
+    _hold(instances)
     wrong = [i for i in instances if i.state != S.RUNNING]
     if wrong:
         raise IncorrectState(f"instance {wrong[0]} is {wrong[0].state}; only a running one can be rebooted")
@@ -63,6 +67,7 @@ def reboot_instances(instances: Sequence[Instance], *, actor: Actor) -> None:
 @transaction.atomic
 def terminate_instances(instances: Sequence[Instance], *, actor: Actor) -> None:
     """End them for good.  The one request that does not wait for what is under way, but takes its place."""
+    _hold(instances)
     protected = [i for i in instances if i.disable_api_termination and i.state not in (S.SHUTTING_DOWN, S.TERMINATED)]
     if protected:
         raise OperationNotPermitted(
@@ -83,6 +88,22 @@ def set_monitoring(instances: Sequence[Instance], monitoring: bool, *, actor: Ac
         audit.record(actor, verb, KIND, ids_of(instances), tenant=instances[0].tenant)
 
 
+def _hold(instances: Sequence[Instance]) -> None:
+    """Look at them as they are now, and keep them so until the transaction ends.
+
+    Operations first, as with who closes one: two who lock in different orders would wait for each other for ever.
+    """
+    ids = ids_of(instances)
+    if connection.features.has_select_for_update:  # a database without it lets only one write at a time
+        list(Operation.objects.open().on(KIND, ids).order_by("pk").select_for_update().values_list("pk"))
+    rows = Instance.objects.filter(ec2_id__in=ids).order_by("pk").select_for_update()
+    names = ("state", "disable_api_stop", "disable_api_termination")
+    now = {pk: facts for pk, *facts in rows.values_list("pk", *names)}
+    for instance in instances:
+        for name, value in zip(names, now[instance.pk], strict=True):
+            setattr(instance, name, value)
+
+
 def _move(
     instances: Sequence[Instance],
     target: InstanceState,
@@ -92,25 +113,22 @@ def _move(
     reason_code: str = "",
     reason: str = "",
 ) -> list[Instance]:
-    """Move all that are not there yet in one conditional update; IncorrectState, naming the first, if one cannot."""
+    """Move all that are not there yet in one update; IncorrectState, naming the first, if one cannot."""
     wanted = [i for i in instances if i.state not in passed_over]
     sources = sources_of(target)
     wrong = next((i for i in wanted if i.state not in sources), None)
-    if wrong is None:
-        now = timezone.now()
-        rows = Instance.objects.filter(pk__in=[i.pk for i in wanted], state__in=sources)
-        moved = rows.update(state=target, reason_code=reason_code, reason=reason, state_changed_at=now)
-        if moved == len(wanted):
-            for instance in wanted:
-                instance.state, instance.reason_code, instance.reason = target, reason_code, reason
-            return wanted
-        states = dict(Instance.objects.filter(pk__in=[i.pk for i in wanted]).values_list("pk", "state"))
-        wrong = next((i for i in wanted if states.get(i.pk) not in (target, *sources)), wanted[0])
-    allowed = " or ".join(sorted(sources))
-    raise IncorrectState(
-        f"The instance '{wrong}' is not in a state from which it can be {verb}: it is {wrong.state};"
-        f" wait until it is {allowed}"
-    )
+    if wrong is not None:
+        allowed = " or ".join(sorted(sources))
+        raise IncorrectState(
+            f"The instance '{wrong}' is not in a state from which it can be {verb}: it is {wrong.state};"
+            f" wait until it is {allowed}"
+        )
+    now = timezone.now()
+    rows = Instance.objects.filter(pk__in=[i.pk for i in wanted], state__in=sources)
+    rows.update(state=target, reason_code=reason_code, reason=reason, state_changed_at=now)
+    for instance in wanted:
+        instance.state, instance.reason_code, instance.reason = target, reason_code, reason
+    return wanted
 
 
 def _owe(verb: Verb, instances: Sequence[Instance], actor: Actor, **params: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,15 +17,15 @@ from compute.drivers.base import Driver, DriverError, HostUnreachable, Power
 from compute.models import Host, Instance
 from compute.models.instance import KIND
 from compute.placing import place
-from compute.reconcile import HOST, settle_running, settle_stopped, settle_terminated
+from compute.reconcile import HOST, leftover_of, observe, settle_running, settle_stopped, settle_terminated
 from compute.states import InstanceState
 from compute.verbs import HostVerb, Verb
 from networking.services import release_interfaces
-from operations.models import Operation
+from operations.models import LostClaim, Operation
 from operations.performers import Again, Performer, Refused, TryLater, register
 from storage.backends.base import StorageError
 from storage.files import backend_of, delete_volume_files
-from storage.models import Volume, VolumeState
+from storage.models import Datastore, Volume, VolumeState
 from storage.services import forget_volumes
 
 logger = logging.getLogger(__name__)
@@ -73,14 +74,27 @@ def start(operation: Operation) -> Again | None:
         raise Refused("Server.InternalError: its host did not answer in time")
     host = place(instance, patient=operation.age_s < WAIT_FOR_HOSTS_S)
     operation.note(f"placed on {host}")
+    if Operation.objects.open().on(HOST, [leftover_of(host, instance.ec2_id)]).exists():
+        raise TryLater(f"{host} is removing what was left of it there", after_s=0.5)
     with _or_fail():
         driver = _driver(host)
         if driver.power(instance.ec2_id) == Power.OFF:
             prepare(instance, host, driver)
-    with operation.closing():
-        Volume.objects.filter(instance_id=instance.ec2_id).update(state=VolumeState.IN_USE)
-        settle_running(instance)
+    try:
+        with operation.closing():
+            Volume.objects.filter(instance_id=instance.ec2_id).update(state=VolumeState.IN_USE)
+            settle_running(instance)
+    except LostClaim:
+        _leave_nothing(instance)
+        raise
     return None
+
+
+def _leave_nothing(instance: Instance) -> None:
+    """This worker was away for so long that the instance has ended meanwhile; its domain is found by the watcher."""
+    if Instance.objects.filter(pk=instance.pk, state=S.TERMINATED).exists():
+        for datastore in Datastore.objects.all():
+            backend_of(datastore).delete_instance_dir(instance.ec2_id)
 
 
 def start_failed(operation: Operation, why: str) -> None:
@@ -136,16 +150,39 @@ def _power_off(driver: Driver, instance: Instance, operation: Operation) -> Agai
 
 
 def reboot(operation: Operation) -> Again | None:
-    """Ask the guest to reboot.  One that went off meanwhile is left to the reconciler."""
+    """Ask the guest to reboot, and press the reset button if it does not within REBOOT_GRACE_S.
+
+    The watcher, who sees it restart, wakes the operation.  One that went off meanwhile is left to the reconciler.
+    """
     instance = _instance(operation)
+    is_off = False
     if instance.host is not None:
         with _or_fail():
             driver = _driver(instance.host)
-            if driver.power(instance.ec2_id) != Power.OFF:
-                driver.reboot(instance.ec2_id)
+            is_off = driver.power(instance.ec2_id) == Power.OFF
+            if not is_off and not _restart(driver, operation):
+                return Again(POLL_S, "asked to reboot")
     with operation.closing():
         pass
+    if is_off:
+        observe(_instance(operation), Power.OFF)
     return None
+
+
+def _restart(driver: Driver, operation: Operation) -> bool:
+    """Whether the guest has restarted, by itself or by the reset button."""
+    asked_at = operation.params.get("asked_at")
+    if asked_at is None:  # noted first, so that the watcher misses no restart
+        operation.params = {**operation.params, "asked_at": time.time()}
+        Operation.objects.filter(pk=operation.pk).update(params=operation.params)
+        driver.reboot(operation.resource_id)
+        return False
+    if not operation.progress_done:
+        if time.time() - asked_at < settings.REBOOT_GRACE_S:
+            return False
+        driver.reset(operation.resource_id)
+        operation.note("reset: the guest did not reboot by itself")
+    return True
 
 
 def reboot_failed(operation: Operation, why: str) -> None:
@@ -159,8 +196,7 @@ def terminate(operation: Operation) -> Again | None:
         with _insisting():
             driver = _driver(instance.host)
             driver.destroy(instance.ec2_id)
-            if text := driver.console_output(instance.ec2_id, console_log_of(instance.ec2_id), KEPT_BYTES):
-                store_consoles({instance.ec2_id: text})
+            _keep_console(instance, driver)
     volumes = Volume.objects.filter(instance_id=instance.ec2_id)
     ending = volumes.filter(delete_on_termination=True)
     with _insisting():
@@ -176,12 +212,26 @@ def terminate(operation: Operation) -> Again | None:
     return None
 
 
+def _keep_console(instance: Instance, driver: Driver) -> None:
+    """Its last words; an instance whose serial log cannot be read ends all the same."""
+    try:
+        text = driver.console_output(instance.ec2_id, console_log_of(instance.ec2_id), KEPT_BYTES)
+    except DriverError as error:
+        logger.warning("console output of %s is lost: %s", instance, error)
+    else:
+        if text:
+            store_consoles({instance.ec2_id: text})
+
+
 def remove_domain(operation: Operation) -> Again | None:
-    """Destroy a domain of ours that no row expects on this host, unless a row has come to expect it."""
+    """Destroy a domain of ours that no row expects on this host, unless a row has come to expect it.
+
+    A start that chooses this host from now on waits until this is over.
+    """
     host = Host.objects.filter(pk=operation.params["host"]).first()
     name = operation.resource_id.split("/", 1)[1]
     expected = Instance.objects.filter(ec2_id=name, host=host).exists()
-    if host is not None and not expected and not Operation.objects.open().on(KIND, [name]).exists():
+    if host is not None and not expected:
         with _insisting():
             _driver(host).destroy(name)
     with transaction.atomic(), operation.closing():

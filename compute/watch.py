@@ -15,7 +15,7 @@ from compute import drivers
 from compute.consoles import ConsoleKeeper
 from compute.drivers.base import Driver, DriverError, HostReport, Power
 from compute.models import Host, Instance
-from compute.reconcile import observe, reconcile, saw
+from compute.reconcile import observe, reconcile, restarted, saw
 from operations.models import Heartbeat
 from operations.tasks import WORKER, is_queue_waiting, sweep
 
@@ -33,9 +33,10 @@ class HostWatch(threading.Thread):
 
     def __init__(self, hosts: Sequence[Host]) -> None:
         super().__init__(daemon=True, name=f"watch {hosts[0].name}")
-        self._hosts = list(hosts)
+        self.hosts = list(hosts)
         self._over = threading.Event()
-        self._listening: set[int] = set()
+        self._listening: dict[int, Driver] = {}
+        self._boots: dict[int, dict[str, int | str | None]] = {}
         self._consoles = {host.pk: ConsoleKeeper(host) for host in hosts}
 
     def stop(self) -> None:
@@ -46,17 +47,22 @@ class HostWatch(threading.Thread):
             while not self._over.is_set():
                 began = time.monotonic()
                 close_old_connections()
-                self._look()
+                self.look()
                 self._over.wait(max(0.05, settings.WATCH_INTERVAL_S - (time.monotonic() - began)))
         finally:
+            for driver in self._listening.values():
+                driver.close()
             connection.close()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Ask all once, and act on what they say."""
         try:
-            reports = {host: report for host in self._hosts if (report := self._report(host)) is not None}
+            reports = {host: report for host in self.hosts if (report := self._report(host)) is not None}
             if reports:
                 saw(reports)
                 reconcile({host: report.domains for host, report in reports.items()})
+                if names := [name for host, report in reports.items() for name in self._restarts(host, report)]:
+                    restarted(names)
                 for host, report in reports.items():
                     ours = [d for d in report.domains if d.installation == settings.INSTALLATION]
                     self._consoles[host.pk].keep(drivers.driver_for(host.driver, host.settings()), ours)
@@ -74,10 +80,16 @@ class HostWatch(threading.Thread):
             Host.objects.filter(pk=host.pk).update(last_error=str(error))
             return None
 
+    def _restarts(self, host: Host, report: HostReport) -> list[str]:
+        """Whose guest has restarted since the last look, or may have."""
+        before = self._boots.get(host.pk, {})
+        now = self._boots[host.pk] = {domain.name: domain.boot_mark for domain in report.domains}
+        return [name for name, mark in now.items() if mark is None or before.get(name) != mark]
+
     def _listen(self, host: Host, driver: Driver) -> None:
-        if host.pk not in self._listening:
+        if self._listening.get(host.pk) is not driver:
             driver.listen(lambda name, power: self._heard(name, power))
-            self._listening.add(host.pk)
+            self._listening[host.pk] = driver
 
     def _heard(self, name: str, power: Power) -> None:
         """An event, in the driver's thread: the same as a report, only sooner."""
@@ -96,6 +108,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self._watches: dict[tuple[object, ...], HostWatch] = {}
+        self._ending: list[HostWatch] = []
         self._over = threading.Event()
 
     def stop(self, *_: object) -> None:
@@ -127,12 +140,16 @@ class Watcher:
         groups: dict[object, list[Host]] = {}
         for host in Host.objects.order_by("pk"):
             groups.setdefault(SIMULATED if host.driver == SIMULATED else host.pk, []).append(host)
-        wanted = {tuple((h.pk, h.driver, h.uri, repr(h.options)) for h in hosts): hosts for hosts in groups.values()}
+        wanted = {tuple((h.pk, h.driver, repr(h.settings())) for h in hosts): hosts for hosts in groups.values()}
         for facts in self._watches.keys() - wanted.keys():
-            self._watches.pop(facts).stop()
+            self._ending.append(self._watches.pop(facts))
+            self._ending[-1].stop()
+        self._ending = [watch for watch in self._ending if watch.is_alive()]
+        busy = {host.pk for watch in self._ending for host in watch.hosts}
         for facts in wanted.keys() - self._watches.keys():
-            self._watches[facts] = HostWatch(wanted[facts])
-            self._watches[facts].start()
+            if busy.isdisjoint(host.pk for host in wanted[facts]):  # or the old watch would close what the new opens
+                self._watches[facts] = HostWatch(wanted[facts])
+                self._watches[facts].start()
 
 
 __all__ = ["WATCHER", "WORKER", "Watcher"]

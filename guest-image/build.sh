@@ -19,7 +19,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?usage: build.sh OUTDIR}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
-cache=${CACHE_DIR:-$out/packages}
 disk_mib=${DISK_MIB:-96}
 boot_mib=32
 boot_modules="virtio_pci virtio_blk virtio_net virtio_scsi sd_mod xen-blkfront
@@ -53,13 +52,17 @@ fi
 exec 9> "$out/.lock"
 flock 9     # a second build of the same directory waits, then finds the work done
 if finished; then echo "$out/tiny-$hash.qcow2"; exit 0; fi
+cache=${CACHE_DIR:-$out/packages}
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
 work=$(mktemp -d "$out/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
+cd "$work"
 export MTOOLS_SKIP_CHECK=1
 say() { echo "guest image: $*" >&2; }
 
-mkdir -p "$cache" "$work/x" "$work/debs"
+mkdir x debs
 kernel=${KERNEL:-$(find "$cache" -name 'linux-image-*-cloud-amd64_*.deb' -printf '%f\n' | sort -V | tail -1 | cut -d_ -f1)}
 kernel=${kernel:-$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends:/{print $2; exit}')}
 if [ -z "$kernel" ]; then
@@ -74,21 +77,22 @@ for p in $packages; do [ -n "$(cached "$p")" ] || wanted="$wanted $p"; done
 if [ -n "$wanted" ]; then
     say "downloading packages"
     # By way of a directory of our own: an interrupted download must not look like a package.
-    if ! (cd "$work/debs" && apt-get -qq download $wanted > "$work/apt.log" 2>&1); then
-        cat "$work/apt.log" >&2
+    if ! (cd debs && apt-get -qq download $wanted) > apt.log 2>&1; then
+        cat apt.log >&2
         echo "build.sh: could not download$wanted; run apt-get update as root and try again" >&2
         exit 1
     fi
-    mv "$work"/debs/*.deb "$cache/"
+    mv debs/*.deb "$cache/"
 fi
-for p in $packages; do dpkg-deb -x "$(cached "$p")" "$work/x"; done
-x=$work/x
+# Relative names from here on: OUTDIR may have spaces in its own.
+x=x
+for p in $packages; do dpkg-deb -x "$(cached "$p")" "$x"; done
 ver=$(ls "$x/lib/modules")
-cp "$x/boot/vmlinuz-$ver" "$work/vmlinuz"
+cp "$x/boot/vmlinuz-$ver" vmlinuz
 depmod -b "$x" "$ver"
 
 say "initramfs, kernel $ver"
-i=$work/initrd
+i=initrd
 mkdir -p "$i/bin" "$i/dev" "$i/proc" "$i/sys" "$i/new" "$i/lib/modules/$ver"
 cp "$x/bin/busybox" "$i/bin/busybox"
 for a in sh mount umount insmod findfs fdisk mdev sleep cat echo switch_root \
@@ -97,17 +101,17 @@ mods() { # every module wanted with what it needs, in load order, once each
     for m in "$@"; do
         modprobe -d "$x" -S "$ver" --show-depends "$m" 2>/dev/null ||
             say "no module $m in this kernel"
-    done | awk '$1=="insmod"{print $2}' | awk '!seen[$0]++'
+    done | sed -n 's/^insmod \(.*\.ko[.a-z]*\).*/\1/p' | awk '!seen[$0]++'
 }
 mods $boot_modules | while read -r f; do
     cp "$f" "$i/lib/modules/$ver/"
     echo "/lib/modules/$ver/$(basename "$f")"
 done > "$i/lib/modules/order"
 install -m 755 "$here/files/initramfs-init" "$i/init"
-(cd "$i" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -n -6) > "$work/initrd.gz"
+(cd "$i" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -n -6) > initrd.gz
 
 say "root file system"
-r=$work/root
+r=root
 for d in bin sbin dev proc sys run tmp root etc/dropbear usr/bin usr/sbin \
     var/log var/lib/ec2-init home lib lib64 mnt media usr/lib; do
     mkdir -p "$r/$d"; done
@@ -153,14 +157,14 @@ fi
 echo "$ver" > "$r/etc/kernel-version"
 
 say "disk"
-img=$work/disk.img
+img=disk.img
 start=$((2048 + boot_mib * 2048))
 truncate -s "${disk_mib}M" "$img"
 printf 'label: dos\nstart=2048, size=%s, type=6, bootable\nstart=%s, type=83\n' \
     $((boot_mib * 2048)) "$start" | sfdisk -q "$img"
 fat=$img@@1048576
 mformat -i "$fat" -T $((boot_mib * 2048)) -h 64 -s 32 -v BOOT ::
-cat > "$work/syslinux.cfg" <<'C'
+cat > syslinux.cfg <<'C'
 SERIAL 0 115200
 DEFAULT linux
 PROMPT 0
@@ -169,21 +173,21 @@ LABEL linux
   KERNEL vmlinuz
   APPEND initrd=initrd.img root=LABEL=cloudroot console=tty0 console=ttyS0,115200 net.ifnames=0 quiet
 C
-mcopy -i "$fat" "$work/vmlinuz" ::vmlinuz
-mcopy -i "$fat" "$work/initrd.gz" ::initrd.img
-mcopy -i "$fat" "$work/syslinux.cfg" ::syslinux.cfg
+mcopy -i "$fat" vmlinuz ::vmlinuz
+mcopy -i "$fat" initrd.gz ::initrd.img
+mcopy -i "$fat" syslinux.cfg ::syslinux.cfg
 syslinux -t 1048576 --install "$img"
 dd if=/usr/lib/syslinux/mbr/mbr.bin of="$img" bs=440 count=1 conv=notrunc status=none
 mke2fs -q -t ext4 -L cloudroot -m 0 -O resize_inode -J size=4 \
-    -E root_owner=0:0,resize=16777216 -d "$r" "$work/root.img" $((disk_mib - boot_mib - 1))M > "$work/mke2fs.log"
+    -E root_owner=0:0,resize=16777216 -d "$r" root.img $((disk_mib - boot_mib - 1))M > mke2fs.log
 # Files must belong to root inside the image, whoever owns this checkout and whoever builds.
 (cd "$r" && find . -mindepth 1 | sed -e 's|^\.||' -e 's|.*|sif "&" uid 0\nsif "&" gid 0|') |
-    debugfs -w -f - "$work/root.img" > "$work/debugfs.log" 2>&1
-dd if="$work/root.img" of="$img" bs=1M seek=$((boot_mib + 1)) conv=notrunc,sparse status=none
-qemu-img convert -c -O qcow2 "$img" "$work/disk.qcow2"
+    debugfs -w -f - root.img > debugfs.log 2>&1
+dd if=root.img of="$img" bs=1M seek=$((boot_mib + 1)) conv=notrunc,sparse status=none
+qemu-img convert -c -O qcow2 "$img" disk.qcow2
 
-mv "$work/vmlinuz" "$out/tiny-$hash.vmlinuz"
-mv "$work/initrd.gz" "$out/tiny-$hash.initrd"
-mv "$work/disk.qcow2" "$out/tiny-$hash.qcow2"
-echo "$hash" > "$work/stamp" && mv "$work/stamp" "$out/tiny.stamp"
+mv vmlinuz "$out/tiny-$hash.vmlinuz"
+mv initrd.gz "$out/tiny-$hash.initrd"
+mv disk.qcow2 "$out/tiny-$hash.qcow2"
+echo "$hash" > stamp && mv stamp "$out/tiny.stamp"
 echo "$out/tiny-$hash.qcow2"

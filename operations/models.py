@@ -14,6 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 HOLD_S = 20  # a claim lapses this long after its worker's last sign of life
+# No hold and no pause reaches further ahead.  One that does was written before the clock was set back: it is over.
+AHEAD = timedelta(minutes=10)
 KEEP_CLOSED = timedelta(days=90)
 
 
@@ -42,11 +44,14 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """Open, due, held by nobody who is alive, on a resource that no other worker is still busy with."""
         now = timezone.now()
         busy = Operation.objects.filter(
-            resource_type=OuterRef("resource_type"), resource_id=OuterRef("resource_id"), held_until__gte=now
+            resource_type=OuterRef("resource_type"),
+            resource_id=OuterRef("resource_id"),
+            held_until__range=(now, now + AHEAD),
         )
         # PostgreSQL looks at this row again once a concurrent claim of it has committed, but not at the subquery.
-        mine = Q(held_until=None) | Q(held_until__lt=now)
-        return self.open().filter(mine, ~Exists(busy), due_at__lte=now)
+        free = Q(held_until=None) | Q(held_until__lt=now) | Q(held_until__gt=now + AHEAD)
+        due = Q(due_at__lte=now) | Q(due_at__gt=now + AHEAD)
+        return self.open().filter(free, ~Exists(busy), due)
 
     def owe(
         self,
@@ -175,11 +180,16 @@ class Operation(models.Model):
         self.state, self.error = state, error
 
     def put_off(self, seconds: float, why: str, *, counts: bool) -> None:
-        """Let go of the claim until later.  ``counts``: as one of the attempts, of which there are only so many."""
+        """Let go of the claim until later, at most AHEAD.  ``counts``: as one of the attempts, which are only so many.
+
+        Raises LostClaim if it is not ours any more.
+        """
         self.note(why)
         attempts = self.attempts if counts else self.attempts - 1
-        due_at = timezone.now() + timedelta(seconds=seconds)
-        self._mine().update(claim="", held_until=None, due_at=due_at, attempts=attempts, log=self.log)
+        due_at = timezone.now() + min(timedelta(seconds=seconds), AHEAD)
+        changes = {"claim": "", "held_until": None, "due_at": due_at, "attempts": attempts, "log": self.log}
+        if not self._mine().update(**changes):
+            raise LostClaim(str(self))
 
     def note(self, line: str) -> None:
         """Add a line to the log, to be written with the next change; one that says the same again is left out."""

@@ -53,6 +53,16 @@ def work() -> None:
 
 def run(operation: Operation) -> None:
     """Carry out one claimed operation; whatever happens is written on its row."""
+    try:
+        _run(operation)
+    except LostClaim:
+        logger.info("let go of %s: it was closed or taken over", operation)
+        if operation.let_go():
+            ring()  # what took its place may begin
+
+
+def _run(operation: Operation) -> None:
+    """Raises LostClaim if the operation is not ours any more when its result is to be written."""
     performer = performer_of(operation)
     try:
         if performer.tries is not None and operation.attempts > performer.tries:
@@ -62,7 +72,7 @@ def run(operation: Operation) -> None:
         if isinstance(again, Again):
             operation.put_off(again.after_s, again.why, counts=False)
     except LostClaim:
-        _let_go(operation)
+        raise
     except TryLater as error:
         logger.warning("%s later: %s", operation, error)
         operation.put_off(error.after_s, str(error), counts=False)
@@ -78,17 +88,8 @@ def run(operation: Operation) -> None:
 
 def _give_up(operation: Operation, why: str) -> None:
     logger.warning("%s failed: %s", operation, why)
-    try:
-        with operation.closing(State.FAILED, why):
-            performer_of(operation).give_up(operation, why)
-    except LostClaim:
-        _let_go(operation)
-
-
-def _let_go(operation: Operation) -> None:
-    logger.info("let go of %s: it was closed or taken over", operation)
-    if operation.let_go():
-        ring()  # what took its place may begin
+    with operation.closing(State.FAILED, why):
+        performer_of(operation).give_up(operation, why)
 
 
 class _Hold:
@@ -109,9 +110,11 @@ class _Hold:
     def _keep(self) -> None:
         try:
             while not self._over.wait(HOLD_S / 4):
-                self._operation.hold()
-        except DatabaseError:
-            logger.exception("could not hold on to %s", self._operation)
+                try:
+                    self._operation.hold()
+                except DatabaseError:  # busy or away; the hold lasts for some more tries
+                    logger.exception("could not hold on to %s", self._operation)
+                    connection.close()
         finally:
             connection.close()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from django.conf import settings
 
@@ -77,17 +78,17 @@ def _write_env(tenant: Tenant, user: User, path: Path) -> None:
     made.replace(path)
 
 
-def welcome(facts: Iterable[str]) -> str:
-    """What `make run` prints once all is up; ``facts`` are about the hosts."""
+def welcome() -> str:
+    """What `make run` prints once all is up."""
     url, data_dir = settings.PUBLIC_URL, settings.DATA_DIR
-    lines = [f"Yushan is up: {url}/", *(f"  {fact}" for fact in facts)]
+    lines = [f"Yushan is up: {url}/"]
     if settings.DEMO:
         lines += [
             f"  portal        user demo   password {_password_file('demo').read_text().strip()}",
             f"  admin site    user {OPERATOR}  password {_password_file(OPERATOR).read_text().strip()}   {url}/admin/",
-            f"  EC2 clients   . {data_dir}/demo.env && aws ec2 describe-instances",
+            f"  EC2 clients   . {quote(f'{data_dir}/demo.env')} && aws ec2 describe-instances",
             "                (any AWS SDK; the file sets AWS_ENDPOINT_URL and an access key of tenant demo)",
         ]
     elif not User.objects.filter(is_superuser=True).exists():
-        lines += ["  no user yet: run `DATA_DIR=... .venv/bin/python manage.py createsuperuser`"]
+        lines += [f"  no user yet   DATA_DIR={quote(str(data_dir))} .venv/bin/python manage.py createsuperuser"]
     return "\n".join(lines) + "\n"

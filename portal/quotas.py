@@ -61,6 +61,9 @@ def release(tenant: Tenant, amounts: Amounts) -> None:
     assert connection.in_atomic_block, "a release needs the transaction of what it counts"
     given = {resource: amount for resource, amount in amounts.items() if amount}
     if given:
+        if connection.features.has_select_for_update:
+            # The whole ledger, in the order of reserve(): a transaction that releases twice must not wait in a circle.
+            list(Quota.objects.filter(tenant=tenant).order_by("resource").select_for_update().values_list("pk"))
         Quota.objects.filter(tenant=tenant, resource__in=given).update(used=F("used") - _by_resource(given))
 
 

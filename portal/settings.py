@@ -37,6 +37,7 @@ INSTALLATION = str(  # the mark on our domains; the same on every machine of the
 )
 TERMINATED_VISIBLE_FOR = timedelta(hours=1)
 STOP_GRACE_S = env_float("STOP_GRACE_S", 60)
+REBOOT_GRACE_S = env_float("REBOOT_GRACE_S", 240)
 WATCH_INTERVAL_S = env_float("WATCH_INTERVAL_S", 1)
 
 INSTALLED_APPS = [

@@ -36,6 +36,7 @@ def main() -> int:
     try:
         options = Options.read()
         make_directories(options)
+        os.umask(0o077)  # database, logs and passwords are nobody else's
         with only_run(options):
             end_leftovers(options)
             check_port(options)

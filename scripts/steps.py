@@ -50,7 +50,8 @@ def static_fingerprint() -> str:
 
 
 def static_files() -> Iterator[Path]:
-    for directory in (ROOT / "static", *ROOT.glob("*/static")):
+    apps = (path.with_name("static") for path in ROOT.glob("*/__init__.py"))  # not DATA_DIR, where they are collected
+    for directory in (ROOT / "static", *apps):
         yield from (path for path in directory.rglob("*") if path.is_file())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.db.models import QuerySet
 
 from storage.backends import backend_for
-from storage.backends.base import Backend
+from storage.backends.base import Backend, StorageError
 from storage.models import Datastore, Volume
 
 
@@ -22,7 +22,9 @@ def make_volume_file(volume: Volume) -> str:
         path = backend.clone(volume.image.path, volume.ec2_id, volume.size_gib)
     else:
         path = backend.create_empty(volume.ec2_id, volume.size_gib)
-    Volume.objects.filter(pk=volume.pk).update(path=path)
+    if not Volume.objects.filter(pk=volume.pk).update(path=path):
+        backend.delete(volume.ec2_id)
+        raise StorageError(f"volume {volume.ec2_id} was deleted meanwhile")
     return path
 
 

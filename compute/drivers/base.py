@@ -94,6 +94,7 @@ class DomainReport:
     net_rx_bytes: int | None = None
     net_tx_bytes: int | None = None
     console_mark: int | None = None  # changes when the serial log grows; None: look at the log itself
+    boot_mark: int | str | None = None  # changes when the guest restarts, or may have unseen; None: nobody listens
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Driver(ABC):
 
     @abstractmethod
     def reboot(self, name: str) -> None:
-        """Ask the guest to reboot and return at once.  Raises DriverError if the domain is off."""
+        """Ask the guest to reboot and return at once; it may never do it.  Raises DriverError if the domain is off."""
 
     @abstractmethod
     def reset(self, name: str) -> None:

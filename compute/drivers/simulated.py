@@ -98,6 +98,7 @@ class SimulatedDriver(Driver):
                 memory_mib=memory_mib,
                 cpu_time_ns=int((now - started_at) * 5e7),
                 console_mark=boots,
+                boot_mark=boots,
             )
             for name, mark, vcpus, memory_mib, started_at, boots in rows
         )
@@ -142,7 +143,7 @@ class SimulatedDriver(Driver):
 
     def reboot(self, name: str) -> None:
         with self._asked("reboot") as db:
-            self._boot_again(db, name)
+            self._boot_again(db, name, is_heard=not self.host.options.get("stubborn"))
 
     def reset(self, name: str) -> None:
         with self._asked("reset") as db:
@@ -160,9 +161,11 @@ class SimulatedDriver(Driver):
             raise DriverError(f"domain {name} on {self.host.name} is not of this installation; it is left alone")
         return row is not None
 
-    def _boot_again(self, db: sqlite3.Connection, name: str) -> None:
+    def _boot_again(self, db: sqlite3.Connection, name: str, *, is_heard: bool = True) -> None:
         if not self._mine(db, name):
             raise DriverError(f"{name} is off on host {self.host.name}; start it first")
+        if not is_heard:
+            return
         db.execute(
             "UPDATE domain SET boots = boots + 1, started_at = ? WHERE host = ? AND name = ?",
             (time.time(), self.host.name, name),

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from abc import abstractmethod
+from collections import Counter
 from typing import Any
 
 import libvirt
@@ -84,6 +85,8 @@ class LibvirtDriver(Driver):
         self._strangers: set[str] = set()  # UUIDs of others' domains that a listener need not hear of
         self._listener: PowerListener | None = None
         self._events: queue.SimpleQueue[tuple[Any, int, int] | None] = queue.SimpleQueue()
+        self._boots: Counter[str] = Counter()  # restarts heard of, by UUID
+        self._connections = 0  # with a listener; between two of them anything may have restarted
 
     @abstractmethod
     def xml(self, spec: DomainSpec) -> str:
@@ -100,6 +103,8 @@ class LibvirtDriver(Driver):
         domains = tuple(self._domain_report(domain, values) for domain, values in statistics)
         present = {(domain.UUIDString(), domain.ID()) for domain, _values in statistics}
         self._marks = {run: mark for run, mark in self._marks.items() if run in present}
+        for uuid in set(self._boots) - {uuid for uuid, _run in present}:
+            del self._boots[uuid]
         # Not getInfo()'s memory: it leaves out what was added to a machine after its boot.
         free_kib = sum(memory.get(kind, 0) for kind in ("free", "buffers", "cached"))
         return HostReport(domains, vcpus, memory["total"] // 1024, free_kib // 1024, hypervisor=hypervisor)
@@ -121,7 +126,11 @@ class LibvirtDriver(Driver):
             disk_write_bytes=_sum(values, "block.", ".wr.bytes"),
             net_rx_bytes=_sum(values, "net.", ".rx.bytes"),
             net_tx_bytes=_sum(values, "net.", ".tx.bytes"),
+            boot_mark=self._boot_mark(domain.UUIDString()),
         )
+
+    def _boot_mark(self, uuid: str) -> str | None:
+        return f"{self._connections}.{self._boots[uuid]}" if self._listener else None
 
     def _mark(self, domain: Any) -> Marked:
         """Whose a domain is and its size, asked once for each run of it; one that is gone is nobody's."""
@@ -255,8 +264,13 @@ class LibvirtDriver(Driver):
         def happened(_connection: Any, domain: Any, event: int, detail: int, _opaque: Any) -> None:
             events.put((domain, event, detail))  # libvirt's own thread: no calls from here
 
+        def restarted(_connection: Any, domain: Any, _opaque: Any) -> None:
+            self._boots[domain.UUIDString()] += 1
+
+        self._connections += 1
         try:
             connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, happened, None)
+            connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, restarted, None)
         except libvirt.libvirtError as error:
             raise HostUnreachable(f"host {self.host.name}: listen: {error}") from error
 

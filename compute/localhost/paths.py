@@ -105,6 +105,10 @@ class Paths:
 
         Raises UnsafePath if the short directory is not ours alone.
         """
+        libvirt = self.config.parents[1]
+        if not libvirt.exists():
+            libvirt.mkdir(parents=True)
+            libvirt.chmod(0o711 if self.as_root else 0o700)  # whatever the umask: QEMU's user must come through
         for name in PIECES:
             self.piece(name).mkdir(parents=True, exist_ok=True)
             self.give(self.piece(name), writable=name not in ("datastore", "etc"))

@@ -223,6 +223,25 @@ def test_a_host_that_refuses_to_end_an_instance_is_asked_until_it_does(running, 
     assert quotas.recount() == []
 
 
+def test_a_serial_log_that_cannot_be_read_keeps_nothing_alive(running, actor, settle):
+    Host.objects.update(options={"fail": ["console_output"]})
+    terminate_instances([running], actor=actor)
+
+    settle()
+
+    assert fresh(running).state == "terminated"
+
+
+def test_a_start_takes_the_place_of_a_reboot_of_a_guest_that_went_off(running, actor, settle):
+    Host.objects.update(options={"stubborn": True})
+    reboot_instances([running], actor=actor)
+    Instance.objects.update(state="stopped")
+
+    start_instances([running], actor=actor)
+
+    assert Operation.objects.open().get().verb == "start"
+
+
 def test_a_public_key_that_no_guest_could_read_fails_the_launch_with_the_reason(launch, settle):
     [instance] = launch()
     Instance.objects.update(public_key="not a key", key_name="odd")

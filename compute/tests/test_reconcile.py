@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from compute import drivers
-from compute.drivers.base import DomainSpec, Driver
+from compute.drivers.base import DomainSpec, Driver, Power
 from compute.models import Host, Instance
+from compute.reconcile import observe, reconcile
+from compute.services import start_instances, stop_instances
 from conftest import look
 from operations.models import Operation
+from operations.tasks import work
 from portal import quotas
 from portal.models import AuditEntry
 
@@ -48,6 +51,61 @@ def test_a_guest_that_shuts_itself_down_is_terminated_if_it_was_launched_so(laun
     assert quotas.recount() == []
 
 
+def test_a_report_from_before_the_start_ends_nothing(running, host):
+    reconcile({host: ()})
+
+    assert state(running) == "running"
+
+
+def test_an_event_from_before_the_start_ends_nothing(running):
+    observe(running, Power.OFF)
+
+    assert state(running) == "running"
+
+
+def test_the_end_of_an_earlier_run_does_not_end_the_next(running, host, actor, settle):
+    seen = Instance.objects.get(pk=running.pk)
+    stop_instances([running], actor=actor)
+    settle()
+    start_instances([running], actor=actor)
+    settle()
+    driver_of(host).destroy(running.ec2_id)
+
+    observe(seen, Power.OFF)
+
+    assert state(running) == "running"
+    look()
+    assert state(running) == "stopped"
+
+
+def test_a_host_that_does_not_answer_is_not_believed_to_have_ended_anything(running, host):
+    Host.objects.update(options={"unreachable": True})
+
+    observe(Instance.objects.get(pk=running.pk), Power.OFF)
+
+    assert state(running) == "running"
+
+
+def test_a_start_waits_for_the_removal_of_what_was_left_of_it(running, host, actor, settle, settings):
+    stop_instances([running], actor=actor)
+    settle()
+    driver_of(host).create(domain(running.ec2_id, settings.INSTALLATION))
+    look()
+    removal = Operation.objects.open().get()
+    assert Operation.objects.claim(removal.pk)
+
+    start_instances([running], actor=actor)
+    work()
+    assert state(running) == "pending"
+    assert "removing what was left" in Operation.objects.open().get(verb="start").log
+
+    driver_of(host).destroy(running.ec2_id)
+    Operation.objects.filter(pk=removal.pk).update(state="done", held_until=None)
+    Operation.objects.wake("instance", [running.ec2_id])
+    settle()
+    assert state(running) == "running"
+
+
 def test_an_open_operation_is_left_to_its_worker(launch, host):
     [instance] = launch()
     Instance.objects.filter(pk=instance.pk).update(host=host)
@@ -85,8 +143,6 @@ def test_domains_without_our_mark_are_never_touched(host, settle):
 
 
 def test_a_domain_that_runs_though_its_instance_is_stopped_is_removed(running, host, settle, actor, settings):
-    from compute.services import stop_instances
-
     stop_instances([running], actor=actor)
     settle()
     driver_of(host).create(domain(running.ec2_id, settings.INSTALLATION))

@@ -158,6 +158,34 @@ def test_a_task_ends_before_the_queue_kills_it(settings):
     assert BUDGET_S < settings.Q_CLUSTER["timeout"] < settings.Q_CLUSTER["retry"]
 
 
+@pytest.mark.parametrize("outcome", [Again(60, "not yet"), TryLater("no answer"), ValueError("bug")])
+def test_what_takes_the_place_of_an_operation_that_has_to_wait_begins_at_once(outcome):
+    def perform(operation: Operation) -> Again:
+        Operation.objects.supersede("thing", ["a"])
+        owe("a", verb="next")
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    register("thing", "waits", Performer(perform, lambda *_: None))
+    owe("a", verb="waits")
+
+    operation = Operation.objects.claim_next()
+    assert operation is not None
+    run(operation)
+
+    assert [o.verb for o in Operation.objects.claimable()] == ["next"]
+
+
+def test_a_clock_that_was_set_back_keeps_nothing_waiting():
+    [held, waiting] = owe("a", "b")
+    Operation.objects.claim(held.pk)
+    Operation.objects.filter(pk=held.pk).update(held_until=timezone.now() + timedelta(hours=1))
+    Operation.objects.filter(pk=waiting.pk).update(due_at=timezone.now() + timedelta(hours=1))
+
+    assert set(Operation.objects.claimable()) == {held, waiting}
+
+
 @pytest.mark.django_db(transaction=True)
 def test_many_workers_at_once_do_each_thing_once(performed):
     owe(*(f"thing-{n}" for n in range(40)))

@@ -81,7 +81,10 @@ class DirectoryBackend(Backend):
 
     def delete(self, volume_id: str) -> None:
         with _translated(f"delete volume {volume_id}"):
-            Path(self.volume_path(volume_id)).unlink(missing_ok=True)
+            volume = Path(self.volume_path(volume_id))
+            volume.unlink(missing_ok=True)
+            for unfinished in volume.parent.glob(f".{volume.name}.*"):  # of a process that was killed
+                unfinished.unlink(missing_ok=True)
 
     def grow(self, volume_id: str, size_gib: int) -> None:
         path = self.volume_path(volume_id)

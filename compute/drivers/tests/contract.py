@@ -103,6 +103,20 @@ class DriverContract:
 
         assert driver.power(running.name) is Power.RUNNING
 
+    def test_whoever_listens_sees_by_the_boot_mark_that_a_guest_has_restarted(self, driver, running):
+        driver.listen(lambda *_: None)
+
+        def mark() -> int | str | None:
+            return next(d.boot_mark for d in driver.report().domains if d.name == running.name)
+
+        before = mark()
+        assert before is not None
+        assert mark() == before
+
+        driver.reset(running.name)
+
+        wait_until(lambda: mark() != before, 5, "the restart to be seen")
+
     def test_a_domain_of_another_installation_is_never_touched(self, driver, stranger, new_spec):
         spec = new_spec("theirs")
         stranger.create(spec)

@@ -64,5 +64,10 @@ def test_a_stubborn_guest_ignores_the_button(tmp_path, new_spec):
     driver.create(spec)
 
     driver.shutdown(spec.name)
+    driver.reboot(spec.name)
+    [domain] = driver.report().domains
+    driver.reset(spec.name)
+    [after] = driver.report().domains
 
     assert driver.power(spec.name) is Power.RUNNING
+    assert (domain.boot_mark, after.boot_mark) == (1, 2)

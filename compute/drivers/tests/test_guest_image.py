@@ -40,3 +40,20 @@ def test_a_changed_recipe_makes_a_new_file_and_leaves_the_old_one(guest_image, t
     assert other != same
     assert (out / guest_image.name).read_bytes() == guest_image.read_bytes()
     assert subprocess.run(["qemu-img", "check", "-q", other], check=False).returncode == 0
+
+
+def test_the_image_may_lie_where_the_path_has_spaces(guest_image, tmp_path):
+    out = tmp_path / "my data, 100% $HOME"
+
+    built = subprocess.run(
+        [PROJECT / "guest-image/build.sh", out],
+        env={"PATH": "/usr/bin:/bin", "CACHE_DIR": str(guest_image.parent / "packages")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert built.returncode == 0, built.stderr
+    assert built.stdout.strip() == str(out / guest_image.name)
+    assert subprocess.run(["qemu-img", "check", "-q", out / guest_image.name], check=False).returncode == 0
+    assert not list(out.glob("work.*"))

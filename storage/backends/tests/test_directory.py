@@ -56,6 +56,18 @@ def test_deleting_twice_is_quiet(backend, image):
     assert backend.used_bytes("vol-1") == 0
 
 
+def test_deleting_takes_along_what_a_killed_process_had_begun(backend, image):
+    backend.clone(image, "vol-1", 1)
+    backend.clone(image, "vol-10", 1)
+    volumes = backend.root / "volumes"
+    (volumes / ".vol-1.qcow2.x7_abc").touch()
+    (volumes / ".vol-10.qcow2.x7_abc").touch()
+
+    backend.delete("vol-1")
+
+    assert sorted(path.name for path in volumes.iterdir()) == [".vol-10.qcow2.x7_abc", "vol-10.qcow2"]
+
+
 def test_a_volume_grows_and_never_shrinks(backend):
     path = backend.create_empty("vol-1", 1)
 
