@@ -19,7 +19,7 @@ from operations.models import Operation
 from operations.tasks import ring
 from portal import audit, quotas
 from portal.audit import Actor
-from portal.errors import CloudError
+from portal.errors import CloudError, QuotaExceeded
 from portal.models import Resource, Tenant
 from portal.tags import add_tags, check_tags
 from storage.models import Image, Volume
@@ -95,15 +95,13 @@ def launch_all(tenant: Tenant, launch: Launch, *, actor: Actor) -> Launched:
     A constant number of statements however many there are.  Raises CloudError, QuotaExceeded or
     IdempotentParameterMismatch, and then nothing was written.
     """
-    if launch.client_token and (again := _launched_before(tenant, launch)):
-        return Launched(again, is_new=False)
     check_launch(launch)
     try:
         with transaction.atomic():
             return _launch(tenant, launch, actor)
-    except IntegrityError:
+    except IntegrityError:  # the reservation is written first, and two cannot have the same token
         if launch.client_token and (again := _launched_before(tenant, launch)):
-            return Launched(again, is_new=False)  # a concurrent call with the same token was first
+            return Launched(again, is_new=False)
         raise
 
 
@@ -181,9 +179,17 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
 
 def _reserve(tenant: Tenant, launch: Launch) -> int:
     """Reserve quota for as many as fit between the least and the most that were asked."""
-    count = launch.max_count
-    if launch.min_count < launch.max_count:
-        count = max(launch.min_count, min(count, quotas.affordable(tenant, launch.each)))
+    try:
+        return _reserve_for(tenant, launch, launch.max_count)
+    except QuotaExceeded:
+        if launch.min_count == launch.max_count:
+            raise
+        # The refusal has locked the ledger, so that what is left now cannot become less.
+        fits = min(launch.max_count, quotas.affordable(tenant, launch.each))
+        return _reserve_for(tenant, launch, max(launch.min_count, fits))
+
+
+def _reserve_for(tenant: Tenant, launch: Launch, count: int) -> int:
     quotas.reserve(tenant, {resource: amount * count for resource, amount in launch.each.items()})
     return count
 

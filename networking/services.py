@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from networking.backends.usermode import USABLE, loopback_address
 from networking.models import Counter, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc, advance
 from portal import audit
 from portal.audit import Actor
@@ -21,6 +23,7 @@ DEFAULT_VPC_CIDR = "172.31.0.0/16"
 DEFAULT_SUBNET_CIDR = "172.31.0.0/17"
 OPEN_TO_ALL = "0.0.0.0/0"
 SSH_GROUP = "ssh"
+SEARCH_STEP = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +88,8 @@ def interfaces_for(
     Whether it gets a public address is the subnet's choice unless ``public_ip`` says.
     """
     now = timezone.now()
-    private = _private_addresses(subnet, len(instance_ids))
     is_public = subnet.maps_public_ip if public_ip is None else public_ip
-    public = _public_addresses(len(instance_ids)) if is_public else [None] * len(instance_ids)
+    private, public = _addresses(subnet, len(instance_ids), is_public=is_public)
     made = NetworkInterface.objects.bulk_create(
         NetworkInterface(
             tenant_id=subnet.tenant_id,
@@ -115,37 +117,75 @@ def _new_mac() -> str:
     return "02:" + ":".join(f"{byte:02x}" for byte in tail)
 
 
-def _private_addresses(subnet: Subnet, count: int) -> list[str]:
-    """``count`` addresses of the subnet that no interface has, going round it before any comes again."""
+def _addresses(subnet: Subnet, count: int, *, is_public: bool) -> tuple[list[str], Sequence[str | None]]:
+    """``count`` private addresses, and as many public ones if any, that no interface has."""
+    private = _next_private(subnet, count)
+    public = _next_public(count) if is_public else []
+    if len(set(private)) < count or _interfaces_at(subnet, private, public).exists():
+        private = _search_private(subnet, count)
+        public = _search_public(count) if is_public else []
+    return private, public or [None] * count
+
+
+def _next_private(subnet: Subnet, count: int) -> list[str]:
+    """The addresses of the subnet that come next, going round it."""
     network = ipaddress.IPv4Network(subnet.cidr)
-    usable = network.num_addresses - 5  # EC2 keeps the first four and the last
-    found: list[str] = []
-    for _round in range(64):
-        step = max(count - len(found), 1)
-        end = advance(Subnet, "next_host", subnet.pk, step)
-        assert end is not None
-        tried = [str(network[4 + (n - 4) % usable]) for n in range(end - step, end)]
-        taken = set(
-            NetworkInterface.objects.filter(subnet=subnet, private_ip__in=tried).values_list("private_ip", flat=True)
-        )
-        found += [address for address in dict.fromkeys(tried) if address not in taken and address not in found]
-        if len(found) >= count:
-            return found[:count]
-    raise CloudError(
-        f"subnet {subnet} has no {count} free addresses left; terminate instances in it or use another subnet",
-        code="InsufficientFreeAddressesInSubnet",
+    end = advance(Subnet, "next_host", subnet.pk, count)
+    assert end is not None
+    return [str(network[4 + (n - 4) % _usable(network)]) for n in range(end - count, end)]
+
+
+def _usable(network: ipaddress.IPv4Network) -> int:
+    return network.num_addresses - 5  # EC2 keeps the first four and the last
+
+
+def _next_public(count: int) -> list[str]:
+    return [loopback_address(number, settings.INSTALLATION) for number in Counter.take("public-address", count)]
+
+
+def _interfaces_at(subnet: Subnet, private: Sequence[str], public: Sequence[str]) -> QuerySet[NetworkInterface]:
+    clash = Q(subnet=subnet, private_ip__in=private)
+    return NetworkInterface.objects.order_by().filter(clash | Q(public_ip__in=public) if public else clash)
+
+
+def _search_private(subnet: Subnet, count: int) -> list[str]:
+    """For when what comes next is taken, which is once all of the subnet has been given out."""
+    found = _search(
+        count,
+        _usable(ipaddress.IPv4Network(subnet.cidr)),
+        lambda step: _next_private(subnet, step),
+        lambda tried: _interfaces_at(subnet, tried, []).values_list("private_ip", flat=True),
     )
+    if len(found) < count:
+        raise CloudError(
+            f"subnet {subnet} has no {count} free addresses left; terminate instances in it or use another subnet",
+            code="InsufficientFreeAddressesInSubnet",
+        )
+    return found
 
 
-def _public_addresses(count: int) -> list[str]:
-    from networking.backends.usermode import loopback_address
+def _search_public(count: int) -> list[str]:
+    at = NetworkInterface.objects.order_by()
+    found = _search(
+        count, USABLE, _next_public, lambda tried: at.filter(public_ip__in=tried).values_list("public_ip", flat=True)
+    )
+    if len(found) < count:
+        raise CloudError("no public address is free; terminate instances", code="InsufficientAddressCapacity")
+    return found
 
-    seed = settings.INSTALLATION
-    for _round in range(64):
-        tried = [loopback_address(number, seed) for number in Counter.take("public-address", count)]
-        if not NetworkInterface.objects.filter(public_ip__in=tried).exists():
-            return tried
-    raise CloudError("no public address is free", code="InsufficientAddressCapacity")
+
+def _search(
+    count: int, size: int, take: Callable[[int], Sequence[str]], taken: Callable[[Sequence[str]], Iterable[str | None]]
+) -> list[str]:
+    """Up to ``count`` free ones of a range of ``size``, once round it and many at a time."""
+    found: dict[str, None] = {}
+    for _round in range(-(-size // SEARCH_STEP)):
+        tried = take(SEARCH_STEP)
+        gone = set(taken(tried))
+        found |= dict.fromkeys(address for address in tried if address not in gone)
+        if len(found) >= count:
+            break
+    return list(found)[:count]
 
 
 def release_interfaces(instance_ids: Sequence[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from django.db import connection
-from django.db.models import BigIntegerField, Case, F, Value, When
 
 from portal.errors import QuotaExceeded
 from portal.models import Quota, Resource, Tenant
@@ -23,11 +22,6 @@ CODES: dict[str, str] = {
 }
 
 
-def _by_resource(amounts: Amounts) -> Case:
-    whens = [When(resource=resource, then=Value(amount)) for resource, amount in amounts.items()]
-    return Case(*whens, default=Value(0), output_field=BigIntegerField())
-
-
 def reserve(tenant: Tenant, amounts: Amounts) -> None:
     """Add to the tenant's usage, all or nothing.
 
@@ -36,21 +30,44 @@ def reserve(tenant: Tenant, amounts: Amounts) -> None:
     """
     assert connection.in_atomic_block, "a reservation needs the transaction of what it counts"
     wanted = {resource: amount for resource, amount in amounts.items() if amount}
-    rows = Quota.objects.filter(tenant=tenant, resource__in=wanted).order_by("resource")
-    ledger = {quota.resource: quota for quota in rows.select_for_update()}
-    for resource, amount in wanted.items():
-        _check(tenant, ledger.get(resource), resource, amount)
-    if wanted:
-        rows.order_by().update(used=F("used") + _by_resource(wanted))
+    ledger = _add(tenant, wanted)
+    try:
+        for resource, amount in wanted.items():
+            _check(tenant, ledger.get(resource), resource, amount)
+    except QuotaExceeded:
+        _add(tenant, {resource: -amount for resource, amount in wanted.items()})
+        raise
 
 
-def _check(tenant: Tenant, quota: Quota | None, resource: str, amount: int) -> None:
+def _add(tenant: Tenant, amounts: Amounts) -> dict[str, tuple[int, int]]:
+    """Usage and limit by resource, as they are then.  One statement: it locks, adds, and tells what came of it.
+
+    The tenant's whole ledger is locked, always in the same order: two transactions that write to it more than once
+    must not wait for each other.
+    """
+    if not amounts:
+        return {}
+    table, lock = Quota._meta.db_table, "FOR UPDATE" if connection.features.has_select_for_update else ""
+    statement = f"""
+        WITH "ledger" AS (SELECT "id" FROM "{table}" WHERE "tenant_id" = %s ORDER BY "resource" {lock})
+        UPDATE "{table}" SET "used" = "used" + CASE "resource" {"WHEN %s THEN %s " * len(amounts)} END
+        WHERE "id" IN (SELECT "id" FROM "ledger") AND "resource" IN ({", ".join(["%s"] * len(amounts))})
+        RETURNING "resource", "used", "limit"
+    """  # noqa: S608 - nothing of a client's is in it
+    pairs = [part for resource, amount in amounts.items() for part in (str(resource), amount)]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [tenant.pk, *pairs, *map(str, amounts)])
+        return {resource: (used, limit) for resource, used, limit in cursor.fetchall()}
+
+
+def _check(tenant: Tenant, row: tuple[int, int] | None, resource: str, amount: int) -> None:
     label = Resource(resource).label
-    if quota is None:
+    if row is None:
         raise QuotaExceeded(f"tenant {tenant} has no quota for {label}; ask an operator for one")
-    if quota.used + amount > quota.limit:
+    used, limit = row
+    if used > limit:
         raise QuotaExceeded(
-            f"quota exceeded: {amount} more {label} asked, {quota.used} of {quota.limit} in use;"
+            f"quota exceeded: {amount} more {label} asked, {used - amount} of {limit} in use;"
             " give back what is not needed or ask an operator for more",
             code=CODES.get(resource, QuotaExceeded.code),
         )
@@ -59,12 +76,7 @@ def _check(tenant: Tenant, quota: Quota | None, resource: str, amount: int) -> N
 def release(tenant: Tenant, amounts: Amounts) -> None:
     """Give back what was reserved, in the transaction that ends what was counted."""
     assert connection.in_atomic_block, "a release needs the transaction of what it counts"
-    given = {resource: amount for resource, amount in amounts.items() if amount}
-    if given:
-        if connection.features.has_select_for_update:
-            # The whole ledger, in the order of reserve(): a transaction that releases twice must not wait in a circle.
-            list(Quota.objects.filter(tenant=tenant).order_by("resource").select_for_update().values_list("pk"))
-        Quota.objects.filter(tenant=tenant, resource__in=given).update(used=F("used") - _by_resource(given))
+    _add(tenant, {resource: -amount for resource, amount in amounts.items() if amount})
 
 
 def counts(counter: Counter) -> Counter:

@@ -193,3 +193,13 @@ def test_a_launch_waits_for_a_host_that_is_only_down(launch, settle, host):
     settle()
 
     assert Instance.objects.get(pk=instance.pk).state == "running"
+
+
+def test_between_the_least_and_the_most_as_many_are_launched_as_the_quota_allows(launch, tenant):
+    Quota.objects.filter(tenant=tenant, resource=Resource.VCPUS).update(limit=3)
+
+    assert len(launch(min_count=2, max_count=9)) == 3
+    with pytest.raises(QuotaExceeded, match="2 more vCPUs asked, 3 of 3 in use"):
+        launch(min_count=2, max_count=9)
+    assert Instance.objects.count() == 3
+    assert quotas.recount() == []

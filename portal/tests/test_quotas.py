@@ -94,3 +94,32 @@ def test_recounting_finds_and_repairs_a_difference(tenant, launch, capsys):
 
     assert "physics vcpus: ledger says 7, rows say 2" in capsys.readouterr().out
     assert used(tenant, Resource.VCPUS) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_transactions_that_write_to_the_ledger_twice_do_not_wait_for_each_other_for_ever(tenant):
+    """One reserves all kinds at once, the other gives them back one by one, in the other order."""
+    errors: list[Exception] = []
+    everything = {Resource.INSTANCES: 1, Resource.MEMORY_MIB: 1, Resource.VCPUS: 1, Resource.VOLUMES: 1}
+
+    def take_and_give() -> None:
+        try:
+            for _ in range(15):
+                with transaction.atomic():
+                    quotas.reserve(tenant, everything)
+                with transaction.atomic():
+                    for resource in reversed(list(everything)):
+                        quotas.release(tenant, {resource: 1})
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=take_and_give) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert errors == []
+    assert used(tenant, Resource.VOLUMES) == 0
