@@ -100,7 +100,7 @@ def test_recounting_finds_and_repairs_a_difference(tenant, launch, capsys):
 def test_transactions_that_write_to_the_ledger_twice_do_not_wait_for_each_other_for_ever(tenant):
     """One reserves all kinds at once, the other gives them back one by one, in the other order."""
     errors: list[Exception] = []
-    everything = {Resource.INSTANCES: 1, Resource.MEMORY_MIB: 1, Resource.VCPUS: 1, Resource.VOLUMES: 1}
+    everything: dict[str, int] = {Resource.INSTANCES: 1, Resource.MEMORY_MIB: 1, Resource.VCPUS: 1, Resource.VOLUMES: 1}
 
     def take_and_give() -> None:
         try:
