@@ -28,6 +28,14 @@ def _update_stopped(instance: Instance, **fields: object) -> None:
         raise IncorrectState(f"The instance '{instance}' is not in the 'stopped' state: it is {instance.state}")
 
 
+def _update_live(instance: Instance, **fields: object) -> None:
+    """Write what any instance may be given that has not ended.  Raises IncorrectState if it has."""
+    rows = Instance.objects.filter(pk=instance.pk).exclude(state__in=(S.SHUTTING_DOWN, S.TERMINATED))
+    if not rows.update(**fields):
+        instance.refresh_from_db(fields=["state"])
+        raise IncorrectState(f"The instance '{instance}' is {instance.state}; its attributes can't be changed any more")
+
+
 def _record(instance: Instance, actor: Actor, attribute: str, value: object) -> None:
     audit.record(actor, "modify", KIND, [instance.ec2_id], tenant=instance.tenant, attribute=attribute, value=value)
 
@@ -67,7 +75,7 @@ def protect(instance: Instance, *, actor: Actor, termination: bool | None = None
     """Whether it may be terminated, or stopped, by request."""
     wanted = {"disable_api_termination": termination, "disable_api_stop": stop}
     fields = {name: value for name, value in wanted.items() if value is not None}
-    Instance.objects.filter(pk=instance.pk).update(**fields)
+    _update_live(instance, **fields)
     for name, value in fields.items():
         _record(instance, actor, name, value)
 
@@ -79,13 +87,13 @@ def change_shutdown_behavior(instance: Instance, behavior: str, *, actor: Actor)
         raise CloudError(
             f"Value ({behavior[:40]}) for parameter instanceInitiatedShutdownBehavior is invalid: use stop or terminate"
         )
-    Instance.objects.filter(pk=instance.pk).update(shutdown_behavior=behavior)
+    _update_live(instance, shutdown_behavior=behavior)
     _record(instance, actor, "instanceInitiatedShutdownBehavior", behavior)
 
 
 @transaction.atomic
 def check_source_and_destination(instance: Instance, check: bool, *, actor: Actor) -> None:
-    Instance.objects.filter(pk=instance.pk).update(source_dest_check=check)
+    _update_live(instance, source_dest_check=check)
     NetworkInterface.objects.filter(instance_id=instance.ec2_id).update(source_dest_check=check)
     _record(instance, actor, "sourceDestCheck", check)
 
@@ -104,7 +112,7 @@ def change_groups(instance: Instance, groups: Sequence[SecurityGroup], *, actor:
 def keep_hint(instance: Instance, name: str, value: object, *, actor: Actor) -> None:
     """A wish that is shown again and changes nothing else."""
     instance = Instance.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=instance.pk)
-    Instance.objects.filter(pk=instance.pk).update(hints={**instance.hints, name: value})
+    _update_live(instance, hints={**instance.hints, name: value})
     _record(instance, actor, name, value)
 
 

@@ -77,17 +77,55 @@ def delete_key_pairs(key_pairs: Sequence[KeyPair], *, actor: Actor) -> None:
 
 
 def read_public_key(material: bytes) -> PublicKey:
-    """Raises CloudError for anything but an RSA or ED25519 public key."""
+    """From OpenSSH's format, RFC 4716, PEM, or DER (also in base64).
+
+    Raises CloudError for anything but one RSA or ED25519 public key.
+    """
     text = material.strip()
-    for load in (load_ssh_public_key, load_pem_public_key, load_der_public_key):
+    for load in (_load_openssh, _load_rfc4716, load_pem_public_key, load_der_public_key, _load_base64_der):
         try:
             key = load(text if len(text) <= MAX_MATERIAL else b"")
         except (ValueError, UnsupportedAlgorithm):
             continue
         if isinstance(key, Ed25519PublicKey) or (isinstance(key, RSAPublicKey) and 1024 <= key.key_size <= 4096):
             return key
-        raise CloudError("Key must be RSA of 1024 to 4096 bits, or ED25519", code="InvalidKey.Format")
+        raise _wrong_kind()
     raise CloudError("Key is not in valid OpenSSH public key format", code="InvalidKey.Format")
+
+
+def _wrong_kind() -> CloudError:
+    return CloudError("Key must be RSA of 1024 to 4096 bits, or ED25519", code="InvalidKey.Format")
+
+
+def _load_openssh(text: bytes) -> object:
+    """One line.  The library would also take certificates and keys of security tokens for what they contain."""
+    line, *more = text.splitlines() or [b""]
+    if more:
+        raise ValueError("more than one line")
+    key = load_ssh_public_key(line)
+    if line.split()[0] not in (b"ssh-rsa", b"ssh-ed25519"):
+        raise _wrong_kind()
+    return key
+
+
+def _load_rfc4716(text: bytes) -> object:
+    """What ssh-keygen -e and PuTTY write: headers, some of them over several lines, then base64."""
+    first, *lines, last = text.splitlines() or [b""]
+    if first.strip() != b"---- BEGIN SSH2 PUBLIC KEY ----" or last.strip() != b"---- END SSH2 PUBLIC KEY ----":
+        raise ValueError("not RFC 4716")
+    body, in_header = b"", False
+    for line in lines:
+        if in_header or b":" in line:
+            in_header = line.endswith(b"\\")
+        else:
+            body += line.strip()
+    blob = base64.b64decode(body, validate=True)
+    algorithm = blob[4 : 4 + int.from_bytes(blob[:4])]
+    return _load_openssh(algorithm + b" " + body)
+
+
+def _load_base64_der(text: bytes) -> object:
+    return load_der_public_key(base64.b64decode(b"".join(text.split()), validate=True))
 
 
 def _check_new(tenant: Tenant, name: str) -> None:

@@ -20,6 +20,7 @@ from portal.audit import Actor
 from portal.models import Resource
 
 S = InstanceState
+ENDING = {S.SHUTTING_DOWN, S.TERMINATED}
 BY_USER = {
     "reason_code": "Client.UserInitiatedShutdown",
     "reason": "Client.UserInitiatedShutdown: User initiated shutdown",
@@ -118,10 +119,9 @@ def _move(
     sources = sources_of(target)
     wrong = next((i for i in wanted if i.state not in sources), None)
     if wrong is not None:
-        allowed = " or ".join(sorted(sources))
+        way_out = f"; wait until it is {' or '.join(sorted(sources))}" if wrong.state not in ENDING else ", for good"
         raise IncorrectState(
-            f"The instance '{wrong}' is not in a state from which it can be {verb}: it is {wrong.state};"
-            f" wait until it is {allowed}"
+            f"The instance '{wrong}' is not in a state from which it can be {verb}: it is {wrong.state}{way_out}"
         )
     now = timezone.now()
     rows = Instance.objects.filter(pk__in=[i.pk for i in wanted], state__in=sources)

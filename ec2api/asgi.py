@@ -8,6 +8,7 @@ to it through the URL configuration.
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -49,7 +50,7 @@ class Ec2FrontDoor:
         except Disconnected:
             return
         if body is None:
-            response = _too_large()
+            response = _refusal("RequestEntityTooLarge", "The request is larger than this service takes.")
         else:
             response = await asyncio.get_running_loop().run_in_executor(self._threads, _answer, scope, body)
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
@@ -81,9 +82,13 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
 
 def _answer(scope: Scope, body: bytes) -> HttpResponse:
     """In a thread of ours."""
+    try:
+        request = ASGIRequest(scope, BytesIO(body))
+    except UnicodeDecodeError:
+        return _refusal("MalformedQueryString", "The request is not UTF-8.")
     _tidy()
     try:
-        response = ec2(ASGIRequest(scope, BytesIO(body)))
+        response = ec2(request)
         assert isinstance(response, HttpResponse)
         return response
     finally:
@@ -97,7 +102,9 @@ def _tidy() -> None:
             connection.close()
 
 
-def _too_large() -> HttpResponse:
-    code = "RequestEntityTooLarge"
-    body = render_error(code, "The request is larger than this service takes.", "")
-    return HttpResponse(body, status=status_of(code), content_type=CONTENT_TYPE)
+def _refusal(code: str, message: str) -> HttpResponse:
+    """Of what does not get as far as the view."""
+    request_id = str(uuid.uuid4())
+    body = render_error(code, message, request_id)
+    headers = {"x-amzn-requestid": request_id}
+    return HttpResponse(body, status=status_of(code), content_type=CONTENT_TYPE, headers=headers)

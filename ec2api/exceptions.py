@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import OperationalError
+from django.db import IntegrityError, OperationalError
 from django.http import UnreadablePostError
 from rest_framework.exceptions import MethodNotAllowed
 
@@ -31,5 +31,9 @@ def translate(error: BaseException) -> ApiError:
         case OperationalError():
             logger.exception("the database did not answer", exc_info=error)
             return ApiError("Unavailable", "The service is unavailable. Please try again shortly.")
+        case IntegrityError():
+            # What the action had looked at was changed by another before it could write: a second try will see that.
+            logger.exception("two requests were in each other's way", exc_info=error)
+            return ApiError("Unavailable", "Another request changed the same thing just now. Please try again.")
     logger.error("an action failed", exc_info=error)
     return ApiError("InternalError", "An internal error has occurred")

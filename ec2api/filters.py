@@ -69,12 +69,28 @@ def choice(field: str, words: Mapping[str, object]) -> Build:
     return lambda values, _tenant: Q(**{f"{field}__in": [v for word, v in words.items() if matches(word, values)]})
 
 
+def kept(path: str, words: Mapping[str, object], default: str) -> Build:
+    """For what is kept in a JSON field only where it was asked for; ``words`` are EC2's, by what is kept."""
+
+    def build(values: Values, _tenant: Tenant) -> Q:
+        found = NOTHING
+        for word, value in words.items():
+            if matches(word, values):
+                found |= Q(**{path: value})
+                found |= Q(**{f"{path}__isnull": True}) if word == default else NOTHING
+        return found
+
+    return build
+
+
 def moment(field: str) -> Build:
     """``2026-11-23T*`` finds a day, ``2026-11-23T09:15:46.000Z`` a second."""
 
     def build(values: Values, _tenant: Tenant) -> Q:
-        spans = [_span(value) for value in values]
-        return reduce(or_, (Q(**{f"{field}__gte": s[0], f"{field}__lt": s[1]}) for s in spans if s), NOTHING)
+        if "*" in values:
+            return Q(**{f"{field}__isnull": False})
+        spans = [span for span in map(_span, values) if span]
+        return reduce(or_, (Q(**{f"{field}__gte": start, f"{field}__lt": end}) for start, end in spans), NOTHING)
 
     return build
 
@@ -83,7 +99,18 @@ _SPANS = {10: timedelta(days=1), 13: timedelta(hours=1), 16: timedelta(minutes=1
 
 
 def _span(value: str) -> tuple[datetime, datetime] | None:
-    """The times that a value stands for, if it is a date or time whole up to a star."""
+    """The times that a value stands for; none if it is no time.  Raises ApiError for wildcards in other places."""
+    span = _parsed(value)
+    if span is None and has_wildcard(value):
+        raise ApiError(
+            "InvalidParameterValue",
+            f"The time '{value[:40]}' of a filter is like 2026-11-23T09:15:46.000Z, or whole up to a star: 2026-11-23*",
+        )
+    return span
+
+
+def _parsed(value: str) -> tuple[datetime, datetime] | None:
+    """The times, if the value is a date or time whole up to a star."""
     text, star, rest = value.partition("*")
     text = text.rstrip("-T:Z.") if star else text.rstrip("Z").split(".")[0]
     try:

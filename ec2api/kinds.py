@@ -35,13 +35,13 @@ def _owned(model: type[Model]) -> Callable[[Tenant], QuerySet[Any]]:
     return lambda tenant: model._default_manager.filter(tenant=tenant)
 
 
-def _kind(name: str, word: str, code: str, rows: Callable[[Tenant], QuerySet[Any]]) -> Kind:
-    return Kind(name, word, f"{code}.NotFound", f"{code}.Malformed", rows, rows)
+def _kind(name: str, word: str, code: str, rows: Callable[[Tenant], QuerySet[Any]], malformed: str = "") -> Kind:
+    return Kind(name, word, f"{code}.NotFound", malformed or f"{code}.Malformed", rows, rows)
 
 
 KINDS: dict[str, Kind] = {
     "i": _kind("instance", "instance ID", "InvalidInstanceID", lambda t: Instance.objects.owned_by(t).visible()),
-    "vol": _kind("volume", "volume", "InvalidVolume", _owned(Volume)),
+    "vol": _kind("volume", "volume", "InvalidVolume", _owned(Volume), "InvalidVolumeID.Malformed"),
     "ami": Kind(
         "image",
         "image id",
@@ -51,16 +51,22 @@ KINDS: dict[str, Kind] = {
         lambda tenant: Image.objects.filter(tenant=tenant).exclude(state=ImageState.DEREGISTERED),
     ),
     "key": _kind("key-pair", "key pair ID", "InvalidKeyPair", _owned(KeyPair)),
-    "vpc": _kind("vpc", "vpc ID", "InvalidVpcID", _owned(Vpc)),
+    "vpc": _kind("vpc", "vpc ID", "InvalidVpcID", _owned(Vpc), "InvalidVpcId.Malformed"),
     "subnet": _kind("subnet", "subnet ID", "InvalidSubnetID", _owned(Subnet)),
-    "sg": _kind("security-group", "security group", "InvalidGroup", _owned(SecurityGroup)),
+    "sg": _kind("security-group", "security group", "InvalidGroup", _owned(SecurityGroup), "InvalidGroupId.Malformed"),
     "sgr": _kind(
         "security-group-rule",
         "security group rule ID",
         "InvalidSecurityGroupRuleId",
         lambda tenant: SecurityGroupRule.objects.filter(group__tenant=tenant),
     ),
-    "eni": _kind("network-interface", "networkInterface ID", "InvalidNetworkInterfaceID", _owned(NetworkInterface)),
+    "eni": _kind(
+        "network-interface",
+        "networkInterface ID",
+        "InvalidNetworkInterfaceID",
+        _owned(NetworkInterface),
+        "InvalidNetworkInterfaceId.Malformed",
+    ),
 }
 
 

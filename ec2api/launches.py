@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compute.models import InstanceType, KeyPair
+from ec2api.present.words import zone_id
 from ec2api.protocol.errors import ApiError
 from ec2api.registry import unsupported
 from networking.models import SecurityGroup, Subnet
@@ -85,6 +86,8 @@ def groups_named(
         found += rows.filter(ec2_id__in=group_ids)
     ids, known = {group.ec2_id for group in found}, {group.name for group in found}
     for group_id in group_ids:
+        if not looks_like("sg", group_id):
+            raise ApiError("InvalidGroupId.Malformed", f'Invalid id: "{group_id[:60]}" (expecting "sg-...")')
         if group_id not in ids:
             raise ApiError("InvalidGroup.NotFound", f"The security group '{group_id[:40]}' does not exist")
     for name in names:
@@ -108,6 +111,12 @@ def check_placement(placement: PlacementTypeDef, zone: str) -> None:
         raise ApiError(
             "InvalidParameterValue",
             f"Invalid availability zone: [{wanted[:40]}]. The subnet is in {zone}.",
+        )
+    wanted_id = placement.get("AvailabilityZoneId")
+    if wanted_id and wanted_id != zone_id(zone):
+        raise ApiError(
+            "InvalidParameterValue",
+            f"Invalid availability zone id: [{wanted_id[:40]}]. The subnet is in {zone_id(zone)}.",
         )
     if placement.get("Tenancy", "default") != "default":
         raise unsupported(f"Placement.Tenancy '{placement['Tenancy']}'")
@@ -158,6 +167,7 @@ def _root_volume(image: Image, ebs: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+MAX_DESCRIPTION = 255
 INTERFACE_MEMBERS = {
     "DeviceIndex",
     "SubnetId",
@@ -188,19 +198,49 @@ def interface(
         raise ApiError("MissingParameter", "The request must contain the parameter NetworkInterface.1.DeviceIndex")
     if asked["DeviceIndex"] != 0 or asked.get("NetworkCardIndex", 0) != 0:
         raise ApiError("InvalidParameterCombination", "The first network interface has the device index 0")
-    if asked.get("InterfaceType", "interface") not in ("interface", "efa-only", ""):
+    if asked.get("InterfaceType", "interface") not in ("interface", ""):
         raise unsupported(f"The interface type '{asked['InterfaceType'][:40]}'")
     for name in asked.keys() - INTERFACE_MEMBERS:
         if asked[name]:  # type: ignore[literal-required]
             raise unsupported(f"The parameter NetworkInterface.{name} of RunInstances")
+    if len(asked.get("Description", "")) > MAX_DESCRIPTION:
+        raise ApiError("InvalidParameterValue", f"NetworkInterface.Description takes {MAX_DESCRIPTION} characters")
     return asked
+
+
+HINTS: Mapping[str, Mapping[str, Collection[object]]] = {
+    "CreditSpecification": {"CpuCredits": ("standard", "unlimited")},
+    "MaintenanceOptions": {"AutoRecovery": ("default", "disabled")},
+    "MetadataOptions": {
+        "HttpEndpoint": ("enabled", "disabled"),
+        "HttpProtocolIpv6": ("disabled", "enabled"),
+        "HttpPutResponseHopLimit": range(1, 65),
+        "HttpTokens": ("optional", "required"),
+        "InstanceMetadataTags": ("disabled", "enabled"),
+    },
+    "PrivateDnsNameOptions": {"HostnameType": ("ip-name", "resource-name")},
+}
+
+
+def _check_words(asked: Mapping[str, Any]) -> None:
+    """What is kept and shown must be a word that EC2 has."""
+    for name, members in HINTS.items():
+        for member, words in members.items():
+            value = (asked.get(name) or {}).get(member, next(iter(words)))
+            if value not in words:
+                expected = f"a number from 1 to {max(words)}" if isinstance(words, range) else " or ".join(words)  # type: ignore[arg-type]
+                raise ApiError(
+                    "InvalidParameterValue",
+                    f"Value ({str(value)[:40]}) for parameter {name}.{member} is invalid. Expecting {expected}.",
+                )
 
 
 def hints(instance_type: InstanceType, asked: Mapping[str, Any]) -> dict[str, object]:
     """What is kept and shown again; what would change the machine is refused."""
+    _check_words(asked)
     cpu = asked.get("CpuOptions") or {}
-    threads, cores = cpu.get("ThreadsPerCore", 1), cpu.get("CoreCount")
-    if cores is not None and cores * threads != instance_type.vcpus:
+    threads, cores = cpu.get("ThreadsPerCore", 1), cpu.get("CoreCount", instance_type.vcpus)
+    if min(threads, cores) < 1 or cores * threads != instance_type.vcpus:
         raise ApiError(
             "InvalidParameterCombination",
             f"CpuOptions ask for {cores} cores of {threads} threads; {instance_type} has {instance_type.vcpus} vCPUs",

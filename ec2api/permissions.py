@@ -29,12 +29,15 @@ def rules(
 ) -> list[Rule]:
     """At least one rule.  Raises ApiError or CloudError."""
     flat = any((ip_protocol, cidr_ip, source_security_group_name))
-    if flat and ip_permissions:
+    has_ports = from_port is not None or to_port is not None
+    if (flat or has_ports) and ip_permissions:
         raise ApiError(
             "InvalidParameterCombination",
             "The parameter ipPermissions may not be used with ipProtocol, cidrIp or others",
         )
     if flat:
+        if not ip_protocol and (cidr_ip or has_ports):
+            raise missing("IpProtocol")  # to take it for all protocols would open more than was meant
         permission: dict[str, Any] = {"IpProtocol": ip_protocol or "-1", "FromPort": from_port, "ToPort": to_port}
         if cidr_ip:
             permission["IpRanges"] = [{"CidrIp": cidr_ip}]

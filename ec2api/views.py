@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from ec2api.authentication import Signed, SigV4
 from ec2api.exceptions import translate
-from ec2api.protocol.errors import render_error
+from ec2api.protocol.errors import ApiError, render_error
 from ec2api.protocol.model import check_version
 from ec2api.protocol.request import read_form
 from ec2api.registry import Call, find_action, load_actions, perform
@@ -57,7 +57,7 @@ class Ec2View(APIView):
             fields += read_form(request._request.body)
         signed = request.auth
         assert isinstance(signed, Signed)
-        sent = {name: value for name, value in reversed(fields) if name in ("Action", "Version")}
+        sent = _once(fields, "Action", "Version")
         found = find_action(signed.service, sent.get("Action", ""))
         call = Call(
             tenant=signed.key.tenant,
@@ -94,6 +94,15 @@ class Ec2View(APIView):
 
 ec2 = Ec2View.as_view()
 load_actions()
+
+
+def _once(fields: Iterable[tuple[str, str]], *names: str) -> dict[str, str]:
+    """The values of these fields.  Two that differ would leave open which of them is meant."""
+    sent: dict[str, str] = {}
+    for name, value in fields:
+        if name in names and sent.setdefault(name, value) != value:
+            raise ApiError("InvalidParameterValue", f"The parameter {name} was sent more than once.")
+    return sent
 
 
 def service_of(request: Request | HttpRequest) -> str:

@@ -21,6 +21,8 @@ KIND = "security-group"
 RULE_KIND = "security-group-rule"
 MAX_RULES = 200  # of one group
 PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
+NUMBER = re.compile(r"[0-9]{1,3}")
+CIDR = re.compile(r"[0-9A-Fa-f:.]+/[0-9]{1,3}")  # no netmask, and no scope such as fe80::%eth0
 TEXT = re.compile(r"[A-Za-z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 
 
@@ -60,7 +62,7 @@ def make_rule(
     description: str = "",
 ) -> Rule:
     """A rule in the one form in which it is kept.  Raises CloudError for what makes no sense."""
-    protocol = PROTOCOLS.get(protocol.lower(), protocol.lower())
+    protocol = _protocol(protocol)
     first, last = _ports(protocol, from_port, to_port)
     if description and not TEXT.fullmatch(description):
         raise CloudError(f"Invalid rule description '{description[:40]}': 255 plain characters at most")
@@ -73,6 +75,17 @@ def make_rule(
         peer_group=peer_group,
         description=description,
     )
+
+
+def _protocol(text: str) -> str:
+    """The name, of what has one, or the number; "-1" for all."""
+    word = text.lower()
+    if NUMBER.fullmatch(word):
+        word = str(int(word))
+    word = PROTOCOLS.get(word, word)
+    if word in ("tcp", "udp", "icmp", "icmpv6", "-1") or (NUMBER.fullmatch(word) and int(word) <= 255):
+        return word
+    raise CloudError(f"Invalid value '{text[:40]}' for IP protocol. Unknown protocol.")
 
 
 def _ports(protocol: str, first: int | None, last: int | None) -> tuple[int, int]:
@@ -89,18 +102,16 @@ def _ports(protocol: str, first: int | None, last: int | None) -> tuple[int, int
         if not (-1 <= kind <= 255 and -1 <= code <= 255):
             raise CloudError(f"Invalid ICMP type {kind} or code {code}: each is -1 to 255")
         return kind, code
-    if protocol != "-1" and not (protocol.isascii() and protocol.isdecimal() and int(protocol) <= 255):
-        raise CloudError(f"Invalid value '{protocol[:40]}' for IP protocol. Unknown protocol.")
     return -1, -1
 
 
 def _cidr(text: str, version: int) -> str:
     """With the bits behind the prefix cleared, as EC2 does."""
     try:
-        network = ipaddress.ip_network(text, strict=False)
+        network = ipaddress.ip_network(text, strict=False) if CIDR.fullmatch(text) else None
     except ValueError:
         network = None
-    if network is None or network.version != version or "/" not in text:
+    if network is None or network.version != version:
         raise CloudError(f"CIDR block {text[:60]} is malformed; it is like {'10.0.0.0/8' if version == 4 else '::/0'}")
     return str(network)
 

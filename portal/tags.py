@@ -42,8 +42,8 @@ def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping
     Tag.objects.bulk_create(
         [
             Tag(tenant=tenant, resource_type=kind, resource_id=resource_id, key=key, value=value)
-            for kind, resource_id in resources
-            for key, value in tags.items()
+            for kind, resource_id in sorted(resources)  # in one order, or two at once could wait for each other
+            for key, value in sorted(tags.items())
         ],
         update_conflicts=True,
         unique_fields=["resource_id", "key"],

@@ -28,6 +28,14 @@ def _size(values: Values, _tenant: Tenant) -> Q:
 
 
 IMAGE_FILTERS: Table = {
+    "boot-mode": always("legacy-bios"),
+    "product-code.type": always(""),
+    "source-image-id": always(""),
+    "source-image-region": always(""),
+    "source-instance-id": always(""),
+    "sriov-net-support": always(""),
+    "state-reason-code": always(""),
+    "state-reason-message": always(""),
     "architecture": "architecture",
     "block-device-mapping.delete-on-termination": always("true"),
     "block-device-mapping.device-name": "root_device_name",

@@ -120,6 +120,10 @@ def modify_instance_attribute(
         "blockDeviceMapping": block_device_mappings,
     }
     given = {name: each for name, each in wanted.items() if each is not None}
+    if value is not None and (not attribute or attribute in given):
+        raise ApiError(
+            "InvalidParameterCombination", "The parameter Value goes with Attribute, and with no parameter of its own"
+        )
     if attribute and attribute not in given:
         given[attribute] = _from_text(attribute, value)
     if len(given) != 1:
@@ -162,7 +166,7 @@ def _set_devices(
     wishes: dict[str, bool] = {}
     for mapping in mappings:
         ebs = mapping.get("Ebs", {})
-        if "NoDevice" in mapping or "VirtualName" in mapping or "DeleteOnTermination" not in ebs:
+        if "NoDevice" in mapping or "VirtualName" in mapping or ebs.keys() != {"DeleteOnTermination"}:
             raise unsupported("Changing more of a block device than Ebs.DeleteOnTermination")
         wishes[mapping.get("DeviceName", "")] = ebs["DeleteOnTermination"]
     attributes.delete_volumes_on_termination(instance, wishes, actor=call.actor)

@@ -31,6 +31,10 @@ def at(*path: str) -> Getter:
 
 
 INSTANCE_TYPE_FILTERS: Mapping[str, Getter] = {
+    "network-info.efa-supported": at("NetworkInfo", "EfaSupported"),
+    "network-info.encryption-in-transit-supported": at("NetworkInfo", "EncryptionInTransitSupported"),
+    "network-info.ipv6-addresses-per-interface": at("NetworkInfo", "Ipv6AddressesPerInterface"),
+    "network-info.maximum-network-cards": at("NetworkInfo", "MaximumNetworkCards"),
     "auto-recovery-supported": at("AutoRecoverySupported"),
     "bare-metal": at("BareMetal"),
     "burstable-performance-supported": at("BurstablePerformanceSupported"),

@@ -121,7 +121,7 @@ def run_instances(
         ),
         public_ip=interface.get("AssociatePublicIpAddress"),
         delete_interface_on_termination=interface.get("DeleteOnTermination", True),
-        interface_description=interface.get("Description", "")[:255],
+        interface_description=interface.get("Description", ""),
         **launches.root_device(image, block_device_mappings),
     )
     made = launching.launch_all(call.tenant, launch, actor=call.actor)

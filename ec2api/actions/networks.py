@@ -7,19 +7,24 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from ec2api.filters import Filters, Table, always, choice, moment, number, owner, truth
-from ec2api.instance_filters import INSTANCE_FILTERS
+from ec2api.filters import Filters, Table, Values, always, among, choice, moment, number, owner, truth
+from ec2api.instance_filters import INSTANCE_FILTERS, attachment_id, private_dns, public_owner
 from ec2api.kinds import listed
 from ec2api.pagination import Page
 from ec2api.present.interfaces import interface_rows, network_interfaces
 from ec2api.present.networks import DHCP_OPTIONS, subnet, vpc
-from ec2api.present.words import tags_by_id
+from ec2api.present.words import arn, tags_by_id
 from ec2api.registry import Call, Reply, action
 from networking.models import NetworkInterface, Subnet
+from portal.models import Tenant
 
 _zone_id = INSTANCE_FILTERS["availability-zone-id"]
 
 VPC_FILTERS: Table = {
+    "ipv6-cidr-block-association.association-id": always(""),
+    "ipv6-cidr-block-association.ipv6-cidr-block": always(""),
+    "ipv6-cidr-block-association.ipv6-pool": always(""),
+    "ipv6-cidr-block-association.state": always(""),
     "cidr": "cidr",
     "cidr-block": "cidr",
     "cidr-block-association.association-id": always(""),
@@ -32,7 +37,27 @@ VPC_FILTERS: Table = {
     "state": always("available"),
     "vpc-id": "ec2_id",
 }
+
+
+def _subnet_arn(values: Values, tenant: Tenant) -> Q:
+    """Of a pattern in the id only: what stands before it is the same of all."""
+    before = arn(tenant, "subnet", "")
+    return among("ec2_id", [value.removeprefix(before) for value in values if value.startswith(before)])
+
+
 SUBNET_FILTERS: Table = {
+    "subnet-arn": _subnet_arn,
+    "customer-owned-ipv4-pool": always(""),
+    "enable-dns64": always("false"),
+    "enable-lni-at-device-index": always(""),
+    "ipv6-cidr-block-association.association-id": always(""),
+    "ipv6-cidr-block-association.ipv6-cidr-block": always(""),
+    "ipv6-cidr-block-association.state": always(""),
+    "map-customer-owned-ip-on-launch": always("false"),
+    "outpost-arn": always(""),
+    "private-dns-name-options-on-launch.enable-resource-name-dns-a-record": always("false"),
+    "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": always("false"),
+    "private-dns-name-options-on-launch.hostname-type": always("ip-name"),
     "availability-zone": "zone",
     "availabilityZone": "zone",
     "availability-zone-id": _zone_id,
@@ -50,6 +75,18 @@ SUBNET_FILTERS: Table = {
     "vpc-id": "vpc__ec2_id",
 }
 INTERFACE_FILTERS: Table = {
+    "addresses.association.owner-id": public_owner,
+    "association.allocation-id": always(""),
+    "association.association-id": always(""),
+    "association.ip-owner-id": public_owner,
+    "association.public-dns-name": always(""),
+    "attachment.attachment-id": attachment_id,
+    "attachment.instance-owner-id": owner,
+    "availability-zone-id": _zone_id,
+    "ipv6-addresses.ipv6-address": always(""),
+    "operator.managed": always("false"),
+    "operator.principal": always(""),
+    "private-dns-name": private_dns,
     "addresses.association.public-ip": "public_ip",
     "addresses.primary": always("true"),
     "addresses.private-ip-address": "private_ip",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +34,12 @@ def _of_rule(make: str | Build, *, is_egress: bool) -> Build:
     return build
 
 
+PORT = re.compile(r"-?[0-9]{1,5}")
+
+
 def _port(field: str) -> Build:
     def build(values: Values, _tenant: Tenant) -> Q:
-        return Q(
-            **{f"{field}__in": [int(v) for v in values if v.lstrip("-").isdecimal() and v.isascii() and len(v) < 7]}
-        )
+        return Q(**{f"{field}__in": [int(value) for value in values if PORT.fullmatch(value)]})
 
     return build
 
@@ -181,7 +183,7 @@ def _revoke(
 ) -> Reply:
     if security_group_rule_ids:
         check_ids("sgr", security_group_rule_ids)
-        if asked["ip_permissions"] or asked["cidr_ip"] or asked["source_security_group_name"]:
+        if any(value not in ((), "", None) for value in asked.values()):
             raise ApiError(
                 "InvalidParameterCombination", "Security group rule ids may not be used with permissions in one request"
             )

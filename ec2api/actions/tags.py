@@ -13,7 +13,7 @@ from ec2api.filters import Filters, Table, condition
 from ec2api.kinds import resources as resources_named
 from ec2api.pagination import Page
 from ec2api.protocol.errors import ApiError
-from ec2api.registry import Call, Reply, action, missing
+from ec2api.registry import Call, Reply, action
 from ec2api.tag_specifications import tags_of_list
 from portal import audit
 from portal.models import Tag
@@ -63,8 +63,8 @@ def create_tags(call: Call, *, resources: Sequence[str], tags: Sequence[TagTypeD
 @action()
 def delete_tags(call: Call, *, resources: Sequence[str], tags: Sequence[TagTypeDef] | None = None) -> Reply:
     """With a value, only where the tag has it; with no tags, all.  What is not there is no error."""
-    if tags is not None and any("Key" not in tag for tag in tags):
-        raise missing("Tag.Key")
+    if tags is not None:
+        tags_of_list(tags)  # a key may come once
     wanted = None if tags is None else {tag["Key"]: tag.get("Value") for tag in tags}
     with transaction.atomic():
         targets = _targets(call, resources)

@@ -28,6 +28,8 @@ def _attachment_status(values: Values, _tenant: Tenant) -> Q:
 
 
 VOLUME_FILTERS: Table = {
+    "operator.managed": always("false"),
+    "operator.principal": always(""),
     "attachment.attach-time": moment("attached_at"),
     "attachment.delete-on-termination": truth("delete_on_termination"),
     "attachment.device": "device",

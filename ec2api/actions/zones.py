@@ -30,6 +30,7 @@ REGION_FILTERS: Table = {
     "opt-in-status": _of("OptInStatus"),
 }
 ZONE_FILTERS: Table = {
+    "group-long-name": lambda zone: [],
     "group-name": _of("GroupName"),
     "message": lambda zone: [],
     "opt-in-status": _of("OptInStatus"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -130,15 +129,20 @@ def launched(tenant: Tenant, made: Launched, launch: Launch) -> ReservationTypeD
 def _by_reservation(
     tenant: Tenant, rows: Sequence[InstanceRow], devices: Devices, interfaces: Interfaces, tags: Tags
 ) -> list[ReservationTypeDef]:
+    # Rows of launches at the same moment may come mixed.
+    members: dict[tuple[str, str], list[InstanceTypeDef]] = {}
+    for row in rows:
+        described = instance(row, tenant.account_id, devices, interfaces, tags)
+        members.setdefault((row.reservation_id, row.requester), []).append(described)
     return [
         {
             "ReservationId": reservation_id,
             "OwnerId": tenant.account_id,
             "RequesterId": requester,
             "Groups": [],
-            "Instances": [instance(row, tenant.account_id, devices, interfaces, tags) for row in members],
+            "Instances": instances,
         }
-        for (reservation_id, requester), members in groupby(rows, key=lambda row: (row.reservation_id, row.requester))
+        for (reservation_id, requester), instances in members.items()
     ]
 
 

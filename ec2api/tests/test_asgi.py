@@ -65,6 +65,14 @@ def test_a_body_too_large_is_refused_and_not_kept(settings):
 
     assert start["status"] == 413
     assert b"RequestEntityTooLarge" in body["body"]
+    assert b"<RequestID>" + dict(start["headers"])[b"x-amzn-requestid"] + b"</RequestID>" in body["body"]
+
+
+def test_a_query_that_is_not_utf_8_is_refused():
+    start, body = ask(method="GET", query_string=b"Action=\xff")
+
+    assert start["status"] == 404
+    assert b"MalformedQueryString" in body["body"]
 
 
 def test_a_client_that_went_away_is_told_nothing():

@@ -130,3 +130,32 @@ def test_changes_that_make_no_sense(ec2, stopped, refused, account):
 )
 def test_attributes_that_never_change_can_be_read(ec2, stopped, name):
     ec2.describe_instance_attribute(InstanceId=stopped, Attribute=name)
+
+
+def test_an_instance_that_has_ended_is_not_changed_any_more(ec2, stopped, refused):
+    ec2.terminate_instances(InstanceIds=[stopped])
+    settle()
+
+    for change in (
+        {"DisableApiTermination": {"Value": True}},
+        {"DisableApiStop": {"Value": True}},
+        {"SourceDestCheck": {"Value": False}},
+        {"InstanceInitiatedShutdownBehavior": {"Value": "terminate"}},
+        {"EbsOptimized": {"Value": True}},
+        {"InstanceType": {"Value": "t2.micro"}},
+    ):
+        code, message = refused(ec2.modify_instance_attribute, InstanceId=stopped, **change)
+        assert (code, "terminated" in message) == ("IncorrectInstanceState", True)
+
+
+def test_no_part_of_a_change_is_passed_over(ec2, stopped, refused):
+    def refuse(**change) -> str:
+        return str(refused(ec2.modify_instance_attribute, InstanceId=stopped, **change)[0])
+
+    twice = {"Attribute": "instanceType", "Value": "t2.micro", "InstanceType": {"Value": "t2.medium"}}
+    assert refuse(**twice) == "InvalidParameterCombination"
+    assert refuse(Value="t2.micro", InstanceType={"Value": "t2.medium"}) == "InvalidParameterCombination"
+    other_volume = {"DeleteOnTermination": False, "VolumeId": "vol-0123456789abcdef0"}
+    mapping = {"DeviceName": "/dev/xvda", "Ebs": other_volume}
+    assert refuse(BlockDeviceMappings=[mapping]) == "UnsupportedOperation"
+    assert attribute(ec2, stopped, "instanceType") == {"Value": "t2.nano"}

@@ -150,3 +150,54 @@ def test_pages_that_make_no_sense(ec2, launch, refused, neighbour):
     assert refused(ec2.describe_instances, MaxResults=5, NextToken="nonsense")[0] == "InvalidNextToken"
     assert refused(ec2.describe_instance_status, MaxResults=5, NextToken=token)[0] == "InvalidNextToken"
     assert refused(neighbour.client().describe_instances, NextToken=token)[0] == "InvalidNextToken"
+
+
+def test_filters_of_what_is_kept_only_where_it_was_asked_for(ec2, launch):
+    (plain,) = launch()
+    (asked,) = launch(
+        MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 2},
+        EbsOptimized=True,
+        MaintenanceOptions={"AutoRecovery": "disabled"},
+        PrivateDnsNameOptions={"EnableResourceNameDnsARecord": True},
+    )
+
+    for name, usual, other in (
+        ("metadata-options.http-tokens", "optional", "required"),
+        ("metadata-options.http-put-response-hop-limit", "1", "2"),
+        ("ebs-optimized", "false", "true"),
+        ("maintenance-options.auto-recovery", "default", "disabled"),
+        ("private-dns-name-options.enable-resource-name-dns-a-record", "false", "true"),
+    ):
+        assert ids(ec2.describe_instances(Filters=[{"Name": name, "Values": [usual]}])) == [plain], name
+        assert ids(ec2.describe_instances(Filters=[{"Name": name, "Values": [other]}])) == [asked], name
+        assert ids(ec2.describe_instances(Filters=[{"Name": name, "Values": ["*"]}])) == [plain, asked], name
+        assert ids(ec2.describe_instances(Filters=[{"Name": name, "Values": ["nonsense"]}])) == [], name
+
+
+def test_filters_by_interface(ec2, launch, account):
+    tags = [{"ResourceType": "network-interface", "Tags": [{"Key": "Net", "Value": "blue"}]}]
+    launch(NetworkInterfaces=[{"DeviceIndex": 0, "AssociatePublicIpAddress": False}])
+    (tagged,) = launch(TagSpecifications=tags)
+    (interface,) = ec2.describe_instances(InstanceIds=[tagged])["Reservations"][0]["Instances"][0]["NetworkInterfaces"]
+
+    for name, value in {
+        "network-interface.tag-key": "Net",
+        "network-interface.tag-value": "b*",
+        "network-interface.attachment.attachment-id": interface["Attachment"]["AttachmentId"],
+        "network-interface.association.ip-owner-id": "amazon",
+    }.items():
+        assert ids(ec2.describe_instances(Filters=[{"Name": name, "Values": [value]}])) == [tagged], name
+    found = ec2.describe_network_interfaces(
+        Filters=[{"Name": "private-dns-name", "Values": [interface["PrivateDnsName"]]}]
+    )
+    assert [each["NetworkInterfaceId"] for each in found["NetworkInterfaces"]] == [interface["NetworkInterfaceId"]]
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    assert ec2.describe_subnets(Filters=[{"Name": "subnet-arn", "Values": [subnet["SubnetArn"]]}])["Subnets"]
+
+
+def test_times_take_a_star_at_their_end_only(ec2, launch, refused):
+    (instance_id,) = launch()
+
+    assert ids(ec2.describe_instances(Filters=[{"Name": "launch-time", "Values": ["*"]}])) == [instance_id]
+    code, message = refused(ec2.describe_instances, Filters=[{"Name": "launch-time", "Values": ["202*"]}])
+    assert (code, "202*" in message) == ("InvalidParameterValue", True)

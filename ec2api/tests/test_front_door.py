@@ -7,9 +7,11 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError
 from django.test import Client
 from django.utils import timezone
 
+from ec2api.exceptions import translate
 from ec2api.tests.cloud import signed
 from portal.models import AccessKey, Membership
 
@@ -129,6 +131,43 @@ def test_requests_that_make_no_sense(account, fields, code, words):
     assert code_of(response) == code
     assert words.encode() in response.content
     assert response.status_code == 400
+
+
+@pytest.mark.parametrize("name", ["Action", "Version"])
+def test_what_is_asked_is_asked_once(account, name):
+    fields = [*DESCRIBE.items(), (name, DESCRIBE[name])]
+    assert signed(account, fields).status_code == 200
+
+    response = signed(account, [*DESCRIBE.items(), (name, "2015-10-01")])
+
+    assert code_of(response) == "InvalidParameterValue"
+    assert name.encode() in response.content
+
+
+def test_an_id_with_a_line_break_is_malformed(account):
+    response = signed(account, {"Action": "DescribeInstances", "InstanceId.1": "i-0123456789abcdef0\n"})
+
+    assert code_of(response) == "InvalidInstanceID.Malformed"
+
+
+def test_who_loses_a_race_for_the_same_row_is_asked_to_try_again():
+    error = translate(IntegrityError("UNIQUE constraint failed"))
+
+    assert (error.code, error.status) == ("Unavailable", 503)
+    assert "UNIQUE" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("action", "name", "code"),
+    [
+        ("DescribeSecurityGroups", "GroupId.1", "InvalidGroupId.Malformed"),
+        ("DescribeVolumes", "VolumeId.1", "InvalidVolumeID.Malformed"),
+        ("DescribeVpcs", "VpcId.1", "InvalidVpcId.Malformed"),
+        ("DescribeNetworkInterfaces", "NetworkInterfaceId.1", "InvalidNetworkInterfaceId.Malformed"),
+    ],
+)
+def test_malformed_ids_have_amazons_codes(account, action, name, code):
+    assert code_of(signed(account, {"Action": action, name: "nonsense"})) == code
 
 
 def test_user_data_must_be_base64(account, image):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
 
 from compute.models import Instance
 from ec2api.tests.cloud import Account, settle
@@ -313,3 +317,56 @@ def test_an_instance_of_one_tenant_is_of_no_other(launch, neighbour: Account, im
     launch()
 
     assert neighbour.client().describe_instances()["Reservations"] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"Placement": {"AvailabilityZoneId": "use1-az9"}}, "use1-az9"),
+        ({"MetadataOptions": {"HttpTokens": "perhaps"}}, "MetadataOptions.HttpTokens"),
+        ({"MetadataOptions": {"HttpPutResponseHopLimit": 65}}, "a number from 1 to 64"),
+        ({"CreditSpecification": {"CpuCredits": "endless"}}, "standard or unlimited"),
+        ({"MaintenanceOptions": {"AutoRecovery": "maybe"}}, "default or disabled"),
+        ({"PrivateDnsNameOptions": {"HostnameType": "mine"}}, "ip-name or resource-name"),
+        ({"CpuOptions": {"CoreCount": -1, "ThreadsPerCore": -1}}, "t2.nano has 1 vCPUs"),
+        ({"CpuOptions": {"ThreadsPerCore": 2}}, "t2.nano has 1 vCPUs"),
+        ({"NetworkInterfaces": [{"DeviceIndex": 0, "InterfaceType": "efa-only"}]}, "efa-only"),
+        ({"NetworkInterfaces": [{"DeviceIndex": 0, "Description": "x" * 256}]}, "255 characters"),
+        ({"SecurityGroupIds": ["web"]}, 'expecting "sg-..."'),
+    ],
+)
+def test_a_launch_is_refused_rather_than_made_otherwise_than_asked(launch, asked, words):
+    with pytest.raises(ClientError, match=re.escape(words)):
+        launch(**asked)
+
+    assert not Instance.objects.exists()
+
+
+def test_the_zone_may_be_named_by_its_id(ec2, launch):
+    (instance_id,) = launch(Placement={"AvailabilityZoneId": "use1-az1"})
+
+    assert only(ec2, instance_id)["Placement"]["AvailabilityZoneId"] == "use1-az1"
+
+
+def test_instances_of_launches_at_the_same_moment_are_listed_by_launch(ec2, launch, image):
+    first = launch(2)
+    second = launch(2)
+    pks = dict(Instance.objects.values_list("ec2_id", "pk"))
+    Instance.objects.filter(ec2_id=first[1]).update(id=-1)
+    Instance.objects.filter(ec2_id=second[0]).update(id=pks[first[1]])
+    Instance.objects.filter(ec2_id=first[1]).update(id=pks[second[0]])
+
+    listed = [[i["InstanceId"] for i in r["Instances"]] for r in ec2.describe_instances()["Reservations"]]
+
+    assert listed == [first, second]
+
+
+def test_a_stop_of_what_has_ended_names_no_way_out_that_there_is_not(ec2, launch, refused):
+    (instance_id,) = launch()
+    ec2.terminate_instances(InstanceIds=[instance_id])
+    settle()
+
+    code, message = refused(ec2.stop_instances, InstanceIds=[instance_id])
+
+    assert code == "IncorrectInstanceState"
+    assert "it is terminated, for good" in message

@@ -120,3 +120,40 @@ def test_a_name_that_could_be_more_than_a_name_is_refused(ec2, refused, name):
 )
 def test_keys_that_are_none_are_refused(ec2, refused, material):
     assert refused(ec2.import_key_pair, KeyName="x", PublicKeyMaterial=material)[0] == "InvalidKey.Format"
+
+
+def test_keys_are_imported_in_every_format_that_amazon_takes(ec2, tmp_path):
+    key = rsa.generate_private_key(65537, 2048)
+    (tmp_path / "key.pub").write_bytes(public_line(key) + b" me@there")
+    der = key.public_key().public_bytes(s.Encoding.DER, s.PublicFormat.SubjectPublicKeyInfo)
+    convert = ["ssh-keygen", "-e", "-f", tmp_path / "key.pub", "-m"]
+    rfc4716 = subprocess.run([*convert, "RFC4716"], capture_output=True, check=True).stdout
+    pkcs1 = subprocess.run([*convert, "PEM"], capture_output=True, check=True).stdout
+    long_comment = rfc4716.replace(b"Comment: ", b"Subject: me\nComment: a comment \\\nover two lines: ")
+    materials = {"rfc4716": rfc4716, "long": long_comment, "pkcs1": pkcs1, "base64": base64.encodebytes(der)}
+
+    found = {ec2.import_key_pair(KeyName=n, PublicKeyMaterial=m)["KeyFingerprint"] for n, m in materials.items()}
+
+    assert {fingerprint.replace(":", "") for fingerprint in found} == {hashlib.md5(der).hexdigest()}
+
+
+def test_what_is_not_one_key_that_a_guest_can_use_is_refused(ec2, refused):
+    ed = ed25519.Ed25519PrivateKey.generate()
+    raw = ed.public_key().public_bytes(s.Encoding.Raw, s.PublicFormat.Raw)
+    parts = [b"sk-ssh-ed25519@openssh.com", raw, b"ssh:"]
+    blob = b"".join(len(part).to_bytes(4) + part for part in parts)
+    now = 1_800_000_000
+    certificate = s.SSHCertificateBuilder().public_key(ed.public_key()).serial(1).type(s.SSHCertificateType.USER)
+    certificate = certificate.key_id(b"me").valid_principals([b"me"]).valid_after(now).valid_before(now + 1)
+    for name, material in {
+        "two": public_line(ed) + b"\n" + public_line(ed),
+        "security token": parts[0] + b" " + base64.b64encode(blob),
+        "certificate": certificate.sign(ed).public_bytes(),
+        "options": b"no-pty " + public_line(ed),
+        "rfc4716 of nothing": b"---- BEGIN SSH2 PUBLIC KEY ----\n---- END SSH2 PUBLIC KEY ----",
+        "rfc4716 of junk": b"---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----",
+        "empty": b" ",
+        "junk": bytes(range(256)),
+    }.items():
+        code, _message = refused(ec2.import_key_pair, KeyName="k", PublicKeyMaterial=material)
+        assert code == "InvalidKey.Format", name

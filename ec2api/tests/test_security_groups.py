@@ -160,3 +160,69 @@ def test_groups_are_found_by_their_rules(ec2, group):
     assert found("egress.ip-permission.protocol", "-1") == ["default", "web"]
     assert found("group-name", "w*") == ["web"]
     assert found("description", "*the web") == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "kept"),
+    [("6", "tcp"), ("TCP", "tcp"), ("006", "tcp"), ("17", "udp"), ("58", "icmpv6"), ("050", "50"), ("all", "-1")],
+)
+def test_protocols_have_one_spelling(ec2, group, protocol, kept):
+    rule = {**SSH, "IpProtocol": protocol}
+
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+
+    assert described(ec2, group)["IpPermissions"][0]["IpProtocol"] == kept
+
+
+@pytest.mark.parametrize("protocol", ["", "256", "-2", "tcp6", "0" * 20 + "6", "9" * 5000])
+def test_what_is_no_protocol_is_refused(ec2, group, refused, protocol):
+    rule = {**SSH, "IpProtocol": protocol}
+
+    code, message = refused(ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[rule])
+
+    assert code == "InvalidParameterValue"
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        {"IpRanges": [{"CidrIp": "10.0.0.0/255.0.0.0"}]},
+        {"IpRanges": [{"CidrIp": "10.0.0.0/0.0.0.255"}]},
+        {"IpRanges": [{"CidrIp": "10.0.0.0"}]},
+        {"Ipv6Ranges": [{"CidrIpv6": "fe80::1%eth0/64"}]},
+        {"Ipv6Ranges": [{"CidrIpv6": "fe80::1%" + "a" * 100 + "/128"}]},
+        {"Ipv6Ranges": [{"CidrIpv6": "10.0.0.0/8"}]},
+    ],
+)
+def test_what_is_no_cidr_block_is_refused(ec2, group, refused, peer):
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22} | peer
+
+    code, message = refused(ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[rule])
+
+    assert (code, "malformed" in message) == ("InvalidParameterValue", True)
+
+
+def test_no_part_of_a_rule_is_passed_over(ec2, group, refused):
+    def refuse(**asked) -> str:
+        return str(refused(ec2.authorize_security_group_ingress, GroupId=group, **asked)[0])
+
+    assert refuse(CidrIp="10.0.0.0/8", FromPort=22, ToPort=22) == "MissingParameter"
+    assert refuse(CidrIp="10.0.0.0/8") == "MissingParameter"
+    assert refuse(IpPermissions=[SSH], FromPort=22) == "InvalidParameterCombination"
+    rule = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"][0]
+    code, _message = refused(
+        ec2.revoke_security_group_egress,
+        GroupId=group,
+        SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]],
+        IpProtocol="tcp",
+    )
+    assert code == "InvalidParameterCombination"
+    assert described(ec2, group)["IpPermissions"] == []
+
+
+@pytest.mark.parametrize("port", ["--5", "-", "\u00b2", "9" * 30, "", "x"])
+def test_a_filter_by_what_is_no_port_finds_nothing(ec2, group, port):
+    filters = [{"Name": "ip-permission.from-port", "Values": [port]}]
+
+    assert ec2.describe_security_groups(Filters=filters)["SecurityGroups"] == []

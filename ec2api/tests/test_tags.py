@@ -98,3 +98,10 @@ def test_tags_that_are_not_allowed(ec2, launch, refused):
     ec2.create_tags(Resources=[instance], Tags=[{"Key": f"k{n}", "Value": ""} for n in range(50)])
     assert refuse(("one more", "")) == "TagLimitExceeded"
     assert len(tags_of(ec2, instance)) == 50
+
+
+def test_a_key_may_be_deleted_once_in_a_request(ec2, launch, refused):
+    (instance_id,) = launch()
+    twice = [{"Key": "a"}, {"Key": "a", "Value": "b"}]
+
+    assert refused(ec2.delete_tags, Resources=[instance_id], Tags=twice)[0] == "InvalidParameterValue"
