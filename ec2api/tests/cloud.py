@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from compute.drivers import driver_for
 from compute.models import Host, InstanceType
-from compute.reconcile import reconcile
+from compute.reconcile import reconcile, restarted
 from operations.models import Operation
 from operations.tasks import work
 from portal.audit import Actor, Door
@@ -152,7 +152,9 @@ def settle() -> None:
         Operation.objects.open().update(due_at=timezone.now())
         work()
         for host in Host.objects.all():
-            reconcile({host: driver_for(host.driver, host.settings()).report().domains})
+            domains = driver_for(host.driver, host.settings()).report().domains
+            reconcile({host: domains})
+            restarted(domain.name for domain in domains)
         if not Operation.objects.open().exists():
             return
     raise AssertionError(f"still to do: {list(Operation.objects.open())}")
