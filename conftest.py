@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import authlib.deprecate  # noqa: F401 - sets a filter of its own, which must come before those of pyproject.toml
 import pytest
 from django.utils import timezone
 
@@ -22,11 +24,22 @@ from portal.models import Membership, Role, Tenant, User
 from storage.models import Datastore, Image, ImageState
 
 
+def examples(count: int) -> int:
+    """How many a property is tried on: a fifth when tests are to be quick."""
+    return max(5, count // 5) if os.environ.get("QUICK_TESTS") else count
+
+
 @pytest.fixture(autouse=True)
 def data_dir(tmp_path: Path, settings) -> Path:
     """Each test has its own DATA_DIR, so that simulated hosts are empty."""
     settings.DATA_DIR = tmp_path
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(settings) -> None:
+    """Django's own hash is slow on purpose, and nearly every test makes a user."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)

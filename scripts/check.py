@@ -116,6 +116,8 @@ def check(steps: Sequence[Step], scratch: Path) -> int:
 
 def main() -> int:
     is_quick = "--quick" in sys.argv[1:]
+    if is_quick:
+        os.environ["QUICK_TESTS"] = "1"  # fewer examples of each property
     with tempfile.TemporaryDirectory(prefix="yu-test-", dir="/tmp") as scratch:
         try:
             return check([step for step in STEPS if step.is_quick or not is_quick], Path(scratch))

@@ -154,7 +154,7 @@ def settle() -> None:
         for host in Host.objects.all():
             domains = driver_for(host.driver, host.settings()).report().domains
             reconcile({host: domains})
-            restarted([domain.name for domain in domains])  # simulated guests reboot at once
+            restarted(domain.name for domain in domains)
         if not Operation.objects.open().exists():
             return
     raise AssertionError(f"still to do: {list(Operation.objects.open())}")

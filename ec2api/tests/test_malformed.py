@@ -7,6 +7,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from ec2api.protocol.model import Shape, find_operation
 from ec2api.registry import ACTIONS
 from ec2api.tests.cloud import signed
@@ -58,7 +59,13 @@ def requests(draw, action: str):
 
 @pytest.mark.parametrize("action", sorted(name for service, name in ACTIONS if service == "ec2"))
 def test_nothing_a_client_sends_is_our_fault(account, action):
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @settings(
+        max_examples=examples(25),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+        database=None,
+    )
     @given(requests(action))
     def check(fields):
         response = signed(account, fields)
@@ -69,7 +76,9 @@ def test_nothing_a_client_sends_is_our_fault(account, action):
     check()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+)
 @given(st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30)), max_size=6))
 def test_fields_of_no_action_at_all(account, fields):
     response = signed(account, [("Action", "RunInstances"), *fields])

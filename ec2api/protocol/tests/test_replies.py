@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from ec2api.protocol.model import API_VERSIONS
 from ec2api.protocol.response import ReplyError, render
 from ec2api.protocol.tests.shapes import OPERATIONS, full, known, read_by_botocore, values
@@ -33,7 +34,7 @@ def test_every_member_of_every_operation_reaches_botocore():
         assert read == reply, name
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_reply_reaches_botocore(data):
     service, name = data.draw(st.sampled_from(OPERATIONS))
@@ -48,7 +49,7 @@ def test_any_reply_reaches_botocore(data):
     assert read == reply
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text())
 def test_no_text_can_break_the_reply(text):
     document = text_of("CreateKeyPair", {"KeyName": text})

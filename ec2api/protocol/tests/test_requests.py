@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from ec2api.protocol.errors import ApiError
 from ec2api.protocol.request import MAX_FIELDS, parse, read_form
 from ec2api.protocol.scalars import decode_base64
@@ -38,7 +39,7 @@ def test_every_parameter_of_every_operation_is_read_as_botocore_sends_it(service
         assert read == as_arguments(sent), name
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_honest_request_is_read_as_botocore_sends_it(data):
     service, name = data.draw(st.sampled_from(OPERATIONS))
@@ -97,7 +98,7 @@ KEYS = st.lists(NAMES, max_size=6).map(".".join) | st.text(max_size=20)
 TEXTS = st.sampled_from(["", "1", "0", "true", "YES", "x", "2026-11-23", "0001-01-01T00:00:00+14:00", "1e400", "AA=="])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.sampled_from(["RunInstances", "DescribeInstances", "CreateTags", "ModifyInstanceAttribute", "ImportKeyPair"]),
     st.lists(st.tuples(KEYS, TEXTS | st.text(max_size=30)), max_size=12),
@@ -107,7 +108,7 @@ def test_no_request_raises_anything_but_an_api_error(name, fields):
         parse(known(name), fields)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=60))
 def test_no_body_raises_anything_but_an_api_error(body):
     with suppress(ApiError):

@@ -16,6 +16,7 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import examples
 from ec2api.protocol.errors import ApiError
 from ec2api.protocol.signature import (
     Credential,
@@ -332,7 +333,7 @@ PIECES = st.sampled_from(
 MESS = st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=40)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(MESS, MESS, MESS, MESS, st.binary(max_size=20))
 def test_nothing_but_an_api_error_ever_comes_of_a_mess(authorization, path, query, date, body):
     headers = [("authorization", authorization), ("x-amz-date", date), ("date", date), ("host", path)]
@@ -343,7 +344,7 @@ def test_nothing_but_an_api_error_ever_comes_of_a_mess(authorization, path, quer
             verify(request, read_credential(request), SECRET, datetime.now(UTC))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(path=MESS, query=MESS, host=MESS, date=st.just("20261123T091546Z") | MESS)
 def test_nothing_but_an_api_error_ever_comes_of_a_mess_around_a_good_credential(path, query, host, date):
     now = datetime(2026, 11, 23, 9, 15, 46, tzinfo=UTC)
