@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from compute.tenants import delete_tenant, why_not_delete
 from portal.accounts import forget_member, invite, revoke_invitation
 from portal.actors import actor_of
-from portal.admin_site import Inline, Page, ReadOnly, audits_itself
+from portal.admin_site import Choosing, Inline, Page, ReadOnly, audits_itself
 from portal.audit import Door
 from portal.errors import CloudError
 from portal.models import AccessKey, AuditEntry, Identity, Invitation, Membership, Quota, Tenant, User
@@ -42,11 +42,11 @@ class QuotaInline(Inline):
         return False
 
     @admin.display(description=_("left"))
-    def left(self, quota: Quota) -> int:
-        return quota.left
+    def left(self, quota: Quota) -> int | str:
+        return "—" if quota.limit is None else quota.left  # a limit that was left out, and is asked for again
 
 
-class MembershipInline(Inline):
+class MembershipInline(Choosing, Inline):
     model = Membership
     fields = ["tenant", "user", "role", "created_at"]
     readonly_fields = ["created_at"]
@@ -167,7 +167,7 @@ class AccessKeyAdmin(ReadOnly, Page):
 
 
 @admin.register(Invitation)
-class InvitationAdmin(Page):
+class InvitationAdmin(Choosing, Page):
     """To let the first administrator into a tenant; the link is shown once, in the message after saving."""
 
     list_display = ["__str__", "tenant", "role", "invited_by", "created_at", "expires_at", "accepted_by"]

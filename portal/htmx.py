@@ -26,7 +26,10 @@ def parts(request: HttpRequest, *templates: str, context: Mapping[str, object], 
 
 def page_query(request: HttpRequest) -> QueryDict:
     """The query of the page that an htmx request comes from."""
-    return QueryDict(urlsplit(request.headers.get("HX-Current-URL", "")).query)
+    try:
+        return QueryDict(urlsplit(request.headers.get("HX-Current-URL", "")).query)
+    except ValueError:
+        return QueryDict()
 
 
 def safe_next(request: HttpRequest, default: str) -> str:

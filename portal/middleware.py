@@ -1,15 +1,20 @@
-"""What every page needs: the tenant one works in, one's language, and a policy against foreign content."""
+"""What every page needs: the tenant one works in, one's language, a policy against foreign content, sound input."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest
+from django.db import DataError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils import translation
 
 from portal.models import Membership, Tenant
 
+logger = logging.getLogger(__name__)
 Respond = Callable[[HttpRequest], HttpResponse]
 
 CHOSEN_TENANT = "tenant"  # in the session: the account id last switched to
@@ -90,3 +95,26 @@ def content_policy_middleware(get_response: Respond) -> Respond:
         return response
 
     return respond
+
+
+class MalformedInput:
+    """What no column can hold is the sender's error and not ours, on whichever page it arrives.
+
+    PostgreSQL refuses NUL bytes in text, SQLite numbers beyond 64 bits; forms notice, lookups by an address do not.
+    """
+
+    def __init__(self, get_response: Respond) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\0" in request.path_info:
+            raise Http404
+        if "%00" in request.META.get("QUERY_STRING", "") and request.path_info != "/":  # there the EC2 API answers
+            raise BadRequest("a NUL byte in the query")
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, (DataError, OverflowError)):
+            return None
+        logger.warning("refused what was sent to %s: %s", request.resolver_match, exception)
+        return render(request, "400.html", status=400)

@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
     "portal.middleware.language_middleware",
     "portal.middleware.tenant_middleware",
+    "portal.middleware.MalformedInput",
 ]
 
 ROOT_URLCONF = "portal.urls"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
-from django.utils.translation import check_for_language
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django.views.i18n import set_language
@@ -13,6 +14,11 @@ from django.views.i18n import set_language
 from portal.decorators import tenant_required, to_sign_in
 from portal.middleware import CHOSEN_TENANT, TenantRequest
 from portal.models import User
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """What was sent makes no sense, or is too large."""
+    return render(request, "400.html", {"is_large": isinstance(exception, RequestDataTooBig)}, status=400)
 
 
 @require_safe
@@ -36,8 +42,10 @@ def switch_tenant(request: TenantRequest) -> HttpResponse:
 
 @require_POST
 def switch_language(request: HttpRequest) -> HttpResponseBase:
-    """For this browser by a cookie, and for the user wherever they sign in."""
+    """For this browser by a cookie, and for the user wherever they sign in; only one of those that pages offer."""
     language = request.POST.get("language", "")
-    if request.user.is_authenticated and language and check_for_language(language):
+    if language not in dict(settings.LANGUAGES):
+        raise BadRequest("a language that is not offered")
+    if request.user.is_authenticated:
         User.objects.filter(pk=request.user.pk).update(language=language)
     return set_language(request)
