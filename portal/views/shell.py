@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.i18n import set_language
 
 from portal.decorators import tenant_required, to_sign_in
-from portal.middleware import CHOSEN_TENANT, TenantRequest
+from portal.middleware import TenantRequest, work_in
 from portal.models import User
 
 
@@ -35,7 +35,7 @@ def switch_tenant(request: TenantRequest) -> HttpResponse:
     chosen = next((m.tenant for m in request.memberships if m.tenant.account_id == wanted), None)
     if chosen is None:
         raise Http404
-    request.session[CHOSEN_TENANT] = chosen.account_id
+    work_in(request, chosen)
     messages.info(request, _("You now work in tenant %(tenant)s.") % {"tenant": chosen})
     return redirect("home")
 
