@@ -33,6 +33,7 @@ from portal.decorators import tenant_required
 from portal.errors import CloudError
 from portal.htmx import is_htmx, parts
 from portal.middleware import TenantRequest
+from portal.tags import tags_of
 from scheduling.models import Placement
 from storage.models import Volume
 
@@ -191,8 +192,11 @@ def add_tag(request: TenantRequest, ec2_id: str) -> HttpResponse:
 def remove_tag(request: TenantRequest, ec2_id: str) -> HttpResponse:
     instance = instance_of(request, ec2_id)
     key = request.POST.get("key", "")
-    untag_instance(instance, key, actor=actor_of(request))
-    messages.success(request, _("Removed tag %(key)s from %(id)s.") % {"id": instance, "key": key})
+    if key in tags_of([instance.ec2_id]).get(instance.ec2_id, {}):
+        untag_instance(instance, key, actor=actor_of(request))
+        messages.success(request, _("Removed tag %(key)s from %(id)s.") % {"id": instance, "key": key})
+    else:
+        messages.info(request, _("%(id)s has no such tag.") % {"id": instance})
     return redirect("instance", instance.ec2_id)
 
 
