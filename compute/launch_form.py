@@ -151,12 +151,13 @@ class LaunchForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         self.known = dict(values)  # a refusal takes its field away; what was asked is still to be shown
-        data = self.user_data_bytes()
-        if len(data) > MAX_USER_DATA:
+        upload = values.get("user_data_file")
+        given = upload.size if upload else len(self.user_data_bytes())
+        if given > MAX_USER_DATA:
             self.add_error(
                 "user_data",
                 _("This is %(given)s bytes; user data takes %(most)s. Let it fetch the rest from somewhere.")
-                % {"given": len(data), "most": MAX_USER_DATA},
+                % {"given": given, "most": MAX_USER_DATA},
             )
         image, size = values.get("image"), values.get("root_size_gib")
         if image is not None and size and size < image.size_gib:

@@ -13,11 +13,12 @@ from django.forms import BaseModelFormSet, ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django_q.models import Schedule
 
 from compute.tenants import delete_tenant, why_not_delete
 from portal.accounts import forget_member, invite, revoke_invitation
 from portal.actors import actor_of
-from portal.admin_site import Inline, Page, ReadOnly, audits_itself
+from portal.admin_site import Choosing, Inline, Page, ReadOnly, audits_itself
 from portal.audit import Door
 from portal.errors import CloudError
 from portal.models import AccessKey, AuditEntry, Identity, Invitation, Membership, Quota, Tenant, User
@@ -42,11 +43,11 @@ class QuotaInline(Inline):
         return False
 
     @admin.display(description=_("left"))
-    def left(self, quota: Quota) -> int:
-        return quota.left
+    def left(self, quota: Quota) -> int | str:
+        return "—" if quota.limit is None else quota.left  # a limit that was left out, and is asked for again
 
 
-class MembershipInline(Inline):
+class MembershipInline(Choosing, Inline):
     model = Membership
     fields = ["tenant", "user", "role", "created_at"]
     readonly_fields = ["created_at"]
@@ -100,13 +101,27 @@ class TenantAdmin(Memberships, Page):
             delete_tenant(tenant)
 
 
-for unused in (Group, AccessLog, AccessFailureLog):  # groups come back below; the audit trail has the sign-ins
+# Groups come back below; the audit trail has the sign-ins; a schedule would run any function, and nothing here is one.
+for unused in (Group, AccessLog, AccessFailureLog, Schedule):
     admin.site.unregister(unused)
+
+
+PERMISSIONS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_superuser", False))
 
 
 @admin.register(Group)
 class RoleAdmin(GroupAdmin):
-    """Groups of operators, for permissions on this site."""
+    """Groups of operators, for permissions on this site; superusers make and change them."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return is_superuser(request)
 
 
 class IdentityInline(ReadOnly, Inline):
@@ -136,6 +151,16 @@ class PersonAdmin(Memberships, _UserAdmin):
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> list[Any]:
         return [MembershipInline, IdentityInline] if obj else []
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Only superusers hand out what people may do here; others would hand it to themselves."""
+        return [*self.readonly_fields, *(() if is_superuser(request) else PERMISSIONS)]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (is_superuser(request) or not (obj and obj.is_superuser))
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and (is_superuser(request) or not (obj and obj.is_superuser))
 
 
 @admin.register(AccessKey)
@@ -167,7 +192,7 @@ class AccessKeyAdmin(ReadOnly, Page):
 
 
 @admin.register(Invitation)
-class InvitationAdmin(Page):
+class InvitationAdmin(Choosing, Page):
     """To let the first administrator into a tenant; the link is shown once, in the message after saving."""
 
     list_display = ["__str__", "tenant", "role", "invited_by", "created_at", "expires_at", "accepted_by"]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ModelAdmin, TabularInline
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, JSONField, Model, QuerySet
+from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.template.response import TemplateResponse
@@ -31,6 +36,7 @@ else:
 
 Action = TypeVar("Action", bound=Callable[..., Any])
 overviews: list[Callable[[], dict[str, Any]]] = []  # what apps add to the first page
+UNKEPT = ("\\u0000", "NaN", "Infinity")  # of JSON, by PostgreSQL
 IDS = ("ec2_id", "account_id", "access_key_id", "username", "name")
 
 
@@ -104,6 +110,49 @@ def _audited(act: Callable[..., Any], name: str) -> Callable[..., Any]:
         return act(page, request, rows)
 
     return audited
+
+
+class ObjectField(forms.JSONField):
+    """JSON that any database keeps: an object, with nothing in it that PostgreSQL refuses."""
+
+    default_error_messages = {"object": _('Write a JSON object, such as {"delay_s": 0.1}.')}
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            found = super().to_python(value)
+        except ValueError:  # a number of more digits than Python reads
+            found = InvalidJSONInput(value)
+        if found in self.empty_values:
+            return {}
+        if not isinstance(found, dict) or any(mark in json.dumps(found) for mark in UNKEPT):
+            raise forms.ValidationError(self.error_messages["object"], code="object")
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            return super().bound_data(data, initial)
+        except ValueError:
+            return InvalidJSONInput(data)
+
+
+JSON_OBJECTS: dict[Any, Any] = {JSONField: {"form_class": ObjectField}}
+
+
+class Chooser(AutocompleteSelect):
+    """Django's own looks for what was sent before it is checked, and breaks where that is no key."""
+
+    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
+        return super().optgroups(name, [one for one in value if re.fullmatch("[0-9]{1,18}", str(one))], attrs)
+
+
+class Choosing:
+    """For pages and inlines with ``autocomplete_fields``."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        page = cast(Any, self)
+        if db_field.name in page.autocomplete_fields:
+            options["widget"] = Chooser(db_field, page.admin_site)
+        return cast(Any, super()).formfield_for_foreignkey(db_field, request, **options)
 
 
 class ReadOnly:

@@ -51,7 +51,7 @@ def record(
             address=actor.address,
             verb=verb,
             resource_type=resource_type,
-            resource_id=resource_id,
+            resource_id=resource_id[:80],
             detail=detail,
         )
         for resource_id in resource_ids

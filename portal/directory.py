@@ -29,8 +29,8 @@ class DirectoryBackend(LDAPBackend):  # type: ignore[misc]
         return user_for(person, tenant_name=settings.LDAP_TENANT, address=address), False
 
     def get_user(self, user_id: int) -> User | None:
-        """The user of a session; the directory is not asked again."""
-        return User.objects.filter(pk=user_id).first()
+        """The user of a session, unless they may not sign in any more; the directory is not asked again."""
+        return User.objects.filter(pk=user_id, is_active=True).first()
 
 
 def person_of(username: str, dn: str, attributes: Any) -> Person:

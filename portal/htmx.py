@@ -26,11 +26,14 @@ def parts(request: HttpRequest, *templates: str, context: Mapping[str, object], 
 
 def page_query(request: HttpRequest) -> QueryDict:
     """The query of the page that an htmx request comes from."""
-    return QueryDict(urlsplit(request.headers.get("HX-Current-URL", "")).query)
+    try:
+        return QueryDict(urlsplit(request.headers.get("HX-Current-URL", "")).query)
+    except ValueError:
+        return QueryDict()
 
 
 def safe_next(request: HttpRequest, default: str) -> str:
-    """Where the form wants to go on, if that is on this site."""
-    wanted = request.POST.get("next", "")
+    """Where the form or the link wants to go on, if that is on this site."""
+    wanted = request.POST.get("next") or request.GET.get("next", "")
     allowed = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
     return wanted if allowed else default

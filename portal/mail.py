@@ -23,7 +23,7 @@ def mail_is_configured() -> bool:
 
 def mail_invitation(invitation: Invitation, link: str) -> bool:
     """Whether it could be sent.  Waits for the mail server, so call it after the transaction."""
-    subject = _("Invitation to %(tenant)s on Yushan") % {"tenant": invitation.tenant}
+    subject = _("Invitation to %(tenant)s on Yushan") % {"tenant": " ".join(invitation.tenant.name.split())}
     text = render_to_string("registration/invitation_email.txt", {"invitation": invitation, "link": link})
     try:
         send_mail(subject, text, None, [invitation.email])

@@ -101,6 +101,10 @@ class OidcBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
             raise SuspiciousOperation(f"the token is from {payload.get('iss')}, not from {settings.OIDC_ISSUER}")
         return payload
 
+    def get_user(self, user_id: int) -> User | None:
+        """The user of a session, unless they may not sign in any more."""
+        return User.objects.filter(pk=user_id, is_active=True).first()
+
     def get_or_create_user(self, access_token: str, id_token: str, payload: Claims) -> User | None:
         claims: Claims = {**payload, **self.get_userinfo(access_token, id_token, payload)}
         subject = str(payload.get("sub", ""))

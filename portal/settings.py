@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
     "portal.middleware.language_middleware",
     "portal.middleware.tenant_middleware",
+    "portal.middleware.MalformedInput",
 ]
 
 ROOT_URLCONF = "portal.urls"
@@ -280,7 +281,8 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"without_links": {"()": "portal.logs.WithoutLinks"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_links"]}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {"django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
 }

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from portal import audit
 from portal.audit import Actor, Door
+from portal.middleware import CHOSEN_TENANT
 from portal.models import User
 
 
@@ -15,6 +16,8 @@ def record_sign_in(request: HttpRequest, user: User, **_: object) -> None:
     actor = Actor(user, Door.PORTAL, str(request.META.get("REMOTE_ADDR", ""))[:45])
     how = str(getattr(user, "backend", "")).rsplit(".", 1)[-1]
     audit.record(actor, "sign in", "user", [user.username], tenant=None, through=how)
+    if first := user.tenants.first():
+        request.session.setdefault(CHOSEN_TENANT, first.account_id)
 
 
 def record_lock(request: HttpRequest, username: str | None, ip_address: str | None, **_: object) -> None:

@@ -5,7 +5,7 @@ from django.urls import include, path
 
 from ec2api.views import front_door
 from portal.health import healthz
-from portal.views.shell import home, switch_language, switch_tenant
+from portal.views.shell import bad_request, home, switch_language, switch_tenant
 
 urlpatterns = [
     path("", front_door(home), name="home"),
@@ -16,3 +16,4 @@ urlpatterns = [
     path("", include("compute.urls")),
     path("admin/", admin.site.urls),
 ]
+handler400 = bad_request

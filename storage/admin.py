@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from portal.actors import actor_of
-from portal.admin_site import Page, ReadOnly, audits_itself
+from portal.admin_site import JSON_OBJECTS, Page, ReadOnly, audits_itself
 from portal.audit import Door
 from storage.images import deregister_images
 from storage.models import Datastore, Image, Volume
@@ -19,6 +19,7 @@ class DatastoreAdmin(Page):
     list_display = ["name", "backend", "path", "is_enabled"]
     list_filter = ["backend", "is_enabled"]
     search_fields = ["name", "path"]
+    formfield_overrides = JSON_OBJECTS
 
 
 @admin.register(Image)

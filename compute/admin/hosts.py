@@ -18,7 +18,7 @@ from compute.hosts import cordon_hosts, enable_hosts
 from compute.models import Host, InstanceType
 from compute.states import InstanceState
 from portal.actors import actor_of
-from portal.admin_site import Page, audits_itself
+from portal.admin_site import JSON_OBJECTS, Page, audits_itself
 from portal.audit import Door
 
 LIVE = ~Q(instances__state=InstanceState.TERMINATED)
@@ -63,6 +63,7 @@ class HostAdmin(Page):
         "last_error",
     ]
     actions = ["cordon", "enable"]
+    formfield_overrides = JSON_OBJECTS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Host]:
         rows: QuerySet[Host] = super().get_queryset(request)

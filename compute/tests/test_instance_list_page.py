@@ -198,6 +198,23 @@ def test_an_action_goes_back_only_to_pages_of_this_site(page, running):
     assert elsewhere["Location"] == reverse("instances")
 
 
+@pytest.mark.parametrize("next", ["https://example.org/", "javascript:alert(1)", "//example.org", "\\\\example.org"])
+def test_a_question_leads_back_only_to_pages_of_this_site(next, page, running):
+    query = {"do": "terminate", "id": running.ec2_id, "next": next}
+
+    for answer in (page.get(reverse("confirm"), query), page.post(reverse("confirm"), query)):
+        assert f'<a class="button" href="{reverse("instances")}" data-close-dialog>' in answer.content.decode()
+
+
+def test_without_a_script_the_question_is_asked_without_the_token_in_the_address(page, running):
+    body = page.get(reverse("instances")).content.decode()
+    asked = page.post(reverse("confirm"), {"do": "terminate", "id": running.ec2_id})
+
+    assert 'formmethod="get"' not in body
+    assert "Terminate this instance?" in asked.content.decode()
+    assert states() == ["running"]
+
+
 def test_an_action_without_the_forms_token_is_refused(user, tenant, running):
     from django.test import Client
 

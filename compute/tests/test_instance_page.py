@@ -7,6 +7,7 @@ from compute.models import ConsoleOutput, Instance, KeyPair
 from compute.tests.conftest import HTMX
 from networking.models import NetworkInterface
 from networking.services import default_network, ssh_group
+from portal.models import AuditEntry
 from portal.tags import tags_of
 
 PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ann@laptop"
@@ -170,6 +171,16 @@ def test_its_page_stays_after_its_end(page, running, settle):
 
     assert "terminated" in body
     assert "nobody can log in to it any more" in body
+
+
+@pytest.mark.parametrize("key", ["absent", "", "a\x00b", "x" * 5000])
+def test_removing_a_tag_that_is_not_there_changes_nothing(key, page, running):
+    before = AuditEntry.objects.count()
+
+    response = page.post(reverse("instance-remove-tag", args=[running.ec2_id]), {"key": key}, follow=True)
+
+    assert "has no such tag" in response.content.decode()
+    assert AuditEntry.objects.count() == before
 
 
 def test_the_page_needs_a_constant_number_of_queries(page, reachable, tenant, django_assert_max_num_queries):

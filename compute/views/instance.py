@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -32,6 +33,7 @@ from portal.decorators import tenant_required
 from portal.errors import CloudError
 from portal.htmx import is_htmx, parts
 from portal.middleware import TenantRequest
+from portal.tags import tags_of
 from scheduling.models import Placement
 from storage.models import Volume
 
@@ -131,14 +133,21 @@ def console_context(instance: Instance) -> dict[str, object]:
     }
 
 
+def seen_at(request: HttpRequest) -> datetime | None:
+    """When the console was written that the page shows; None if it shows none, or says nothing sensible."""
+    try:
+        return parse_datetime(request.GET.get("seen", "").replace(" ", "+"))
+    except ValueError:
+        return None
+
+
 @require_safe
 @tenant_required
 def instance_console(request: TenantRequest, ec2_id: str) -> HttpResponse:
     """The console if it has grown since the page saw it; 204 otherwise.  It asks again while it may grow."""
     instance = instance_of(request, ec2_id)
     context = console_context(instance)
-    at = parse_datetime(request.GET.get("seen", "").replace(" ", "+"))
-    if is_htmx(request) and context["console_grows"] and at == context["console_at"]:
+    if is_htmx(request) and context["console_grows"] and seen_at(request) == context["console_at"]:
         return HttpResponse(status=204)
     return HttpResponse(render_to_string("compute/_console.html", context, request))
 
@@ -183,8 +192,11 @@ def add_tag(request: TenantRequest, ec2_id: str) -> HttpResponse:
 def remove_tag(request: TenantRequest, ec2_id: str) -> HttpResponse:
     instance = instance_of(request, ec2_id)
     key = request.POST.get("key", "")
-    untag_instance(instance, key, actor=actor_of(request))
-    messages.success(request, _("Removed tag %(key)s from %(id)s.") % {"id": instance, "key": key})
+    if key in tags_of([instance.ec2_id]).get(instance.ec2_id, {}):
+        untag_instance(instance, key, actor=actor_of(request))
+        messages.success(request, _("Removed tag %(key)s from %(id)s.") % {"id": instance, "key": key})
+    else:
+        messages.info(request, _("%(id)s has no such tag.") % {"id": instance})
     return redirect("instance", instance.ec2_id)
 
 

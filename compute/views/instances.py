@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from compute.doing import DOINGS, Outcome, carry_out
 from compute.errors import InstanceNotFound
@@ -97,14 +97,18 @@ def picked(request: TenantRequest, query: QueryDict) -> list[Shown]:
     return shown(found)
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @tenant_required
 def confirm(request: TenantRequest) -> HttpResponse:
-    """Asks before something that cannot be undone, naming what it would be done to."""
-    verb = request.GET.get("do", "")
+    """Asks before something that cannot be undone, naming what it would be done to.
+
+    Without a script the form is sent here as a POST, so that its token does not come to stand in an address.
+    """
+    asked = request.POST if request.method == "POST" else request.GET
+    verb = asked.get("do", "")
     if verb not in DOINGS:
         raise Http404
-    rows = picked(request, request.GET)
+    rows = picked(request, asked)
     gone = DOINGS[verb].already
     context: dict[str, Any] = {
         "section": "instances",
@@ -112,8 +116,8 @@ def confirm(request: TenantRequest) -> HttpResponse:
         "doing": DOINGS[verb],
         "rows": [row for row in rows if row.instance.state not in gone],
         "protected": [row for row in rows if row.instance.disable_api_termination and row.instance.state not in gone],
-        "on": request.GET.get("on", "list"),
-        "next": request.GET.get("next", reverse("instances")),
+        "on": "instance" if asked.get("on") == "instance" else "list",
+        "next": safe_next(request, reverse("instances")),
     }
     part = is_htmx(request)
     return render(request, "compute/_confirm.html" if part else "compute/confirm.html", context)

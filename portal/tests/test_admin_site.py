@@ -19,6 +19,7 @@ from portal.tenants import create_access_key
 from storage.models import Image, ImageState
 
 HTML = {"HTTP_ACCEPT": "text/html"}
+FORMSET = ("TOTAL_FORMS", "INITIAL_FORMS", "MIN_NUM_FORMS", "MAX_NUM_FORMS")
 
 
 @pytest.fixture
@@ -103,6 +104,48 @@ def test_plain_users_stay_outside(client, user, tenant):
 
     for path in ("/admin/", "/admin/portal/tenant/", "/admin/compute/instance/"):
         assert client.get(path, follow=True).status_code == 403
+
+
+@pytest.fixture
+def clerk(client, db):
+    """Staff who look after people, and nothing else."""
+    from django.contrib.auth.models import Permission
+
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    wanted = ("add_user", "change_user", "view_user", "delete_user", "add_group", "change_group", "view_group")
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=wanted))
+    client.force_login(clerk)
+    return clerk
+
+
+def test_staff_cannot_make_themselves_superusers(client, clerk):
+    form = {"username": "clerk", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    inlines = {f"{name}-{field}": "0" for name in ("memberships", "identities") for field in FORMSET}
+
+    answer = client.post(page_of(clerk), {**form, **inlines})
+
+    clerk.refresh_from_db()
+    assert answer.status_code == 302
+    assert not clerk.is_superuser
+    assert client.get("/admin/auth/group/add/").status_code == 403
+
+
+def test_staff_cannot_take_over_the_account_of_a_superuser(client, clerk, operator):
+    password = {"password1": "a new one 7", "password2": "a new one 7"}
+
+    assert client.post(f"/admin/portal/user/{operator.pk}/password/", password).status_code == 403
+    assert client.post(page_of(operator), {"username": "mine", "email": "clerk@example.org"}).status_code == 403
+    client.post(f"/admin/portal/user/{operator.pk}/delete/", {"post": "yes"})
+    act(client, operator, "delete_selected", post="yes")
+
+    assert User.objects.get(pk=operator.pk).username == "op"
+
+
+def test_the_first_page_shows_staff_only_what_they_may_see(client, clerk, running):
+    page = client.get("/admin/").content.decode()
+
+    assert "Hosts" not in page
+    assert "Operations" not in page
 
 
 def test_staff_who_may_only_look_cannot_act(client, running):

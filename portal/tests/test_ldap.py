@@ -255,6 +255,15 @@ def test_guesses_against_the_directory_are_slowed_too(client, people, settings):
     assert sign_in(client, "mei").status_code == 429
 
 
+def test_the_session_of_who_may_not_sign_in_any_more_ends(client, people):
+    sign_in(client, "mei")
+    before = client.get("/profile/").status_code
+    User.objects.update(is_active=False)
+
+    assert before == 200
+    assert client.get("/profile/").status_code == 302
+
+
 def test_who_may_not_sign_in_any_more_may_not_this_way_either(client, people):
     sign_in(Client(), "mei")
     User.objects.update(is_active=False)

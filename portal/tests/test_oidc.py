@@ -130,6 +130,15 @@ def test_the_name_of_an_operator_does_not_make_one(client, provider):
     assert not User.objects.get(username="Admin-2").is_superuser
 
 
+def test_the_session_of_who_may_not_sign_in_any_more_ends(client, provider):
+    sign_in(client, "s-8")
+    before = client.get("/profile/").status_code
+    User.objects.update(is_active=False)
+
+    assert before == 200
+    assert client.get("/profile/").status_code == 302
+
+
 def test_who_may_not_sign_in_any_more_may_not_this_way_either(client, provider):
     sign_in(Client(), "s-8")
     User.objects.update(is_active=False)

@@ -14,7 +14,7 @@ from portal.accounts import accept_as_new_user, accept_invitation, invitation_of
 from portal.actors import actor_of
 from portal.errors import CloudError
 from portal.forms import NewUserForm
-from portal.middleware import CHOSEN_TENANT
+from portal.middleware import work_in
 from portal.models import Invitation, User
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -55,6 +55,6 @@ def _join(request: HttpRequest, token: str, found: Invitation, user: User) -> Ht
 
 
 def _welcome(request: HttpRequest, found: Invitation) -> HttpResponse:
-    request.session[CHOSEN_TENANT] = found.tenant.account_id
+    work_in(request, found.tenant)
     messages.success(request, _("Welcome to %(tenant)s.") % {"tenant": found.tenant})
     return redirect("home")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
-from django.utils.translation import check_for_language
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django.views.i18n import set_language
 
 from portal.decorators import tenant_required, to_sign_in
-from portal.middleware import CHOSEN_TENANT, TenantRequest
+from portal.middleware import TenantRequest, work_in
 from portal.models import User
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """What was sent makes no sense, or is too large."""
+    return render(request, "400.html", {"is_large": isinstance(exception, RequestDataTooBig)}, status=400)
 
 
 @require_safe
@@ -29,15 +35,17 @@ def switch_tenant(request: TenantRequest) -> HttpResponse:
     chosen = next((m.tenant for m in request.memberships if m.tenant.account_id == wanted), None)
     if chosen is None:
         raise Http404
-    request.session[CHOSEN_TENANT] = chosen.account_id
+    work_in(request, chosen)
     messages.info(request, _("You now work in tenant %(tenant)s.") % {"tenant": chosen})
     return redirect("home")
 
 
 @require_POST
 def switch_language(request: HttpRequest) -> HttpResponseBase:
-    """For this browser by a cookie, and for the user wherever they sign in."""
+    """For this browser by a cookie, and for the user wherever they sign in; only one of those that pages offer."""
     language = request.POST.get("language", "")
-    if request.user.is_authenticated and language and check_for_language(language):
+    if language not in dict(settings.LANGUAGES):
+        raise BadRequest("a language that is not offered")
+    if request.user.is_authenticated:
         User.objects.filter(pk=request.user.pk).update(language=language)
     return set_language(request)

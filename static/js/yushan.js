@@ -163,5 +163,7 @@
   // A poll that fails says so once, and goes on when the server is back
   const lost = (gone) => document.querySelectorAll("[data-connection-lost]").forEach((notice) => { notice.hidden = !gone; });
   document.addEventListener("htmx:sendError", () => lost(true));
+  document.addEventListener("htmx:responseError", () =>
+    document.querySelectorAll("[data-request-refused]").forEach((notice) => { notice.hidden = false; notice.scrollIntoView({ block: "nearest" }); }));
   document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) lost(false); });
 })();
