@@ -123,7 +123,7 @@ def resources(tenant: Tenant, ids: Sequence[str]) -> list[tuple[str, str]]:
     found = []
     for prefix, wanted in by_prefix.items():
         kind = KINDS[prefix]
-        there = set(kind.own(tenant).filter(ec2_id__in=wanted).values_list("ec2_id", flat=True))
+        there = set(kind.own(tenant).order_by().filter(ec2_id__in=wanted).values_list("ec2_id", flat=True))
         missing = [each for each in wanted if each not in there]
         if missing:
             raise not_found(kind, missing)

@@ -49,13 +49,13 @@ def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping
         unique_fields=["resource_id", "key"],
         update_fields=["value"],
     )
-    counted = Tag.objects.filter(resource_id__in=ids).values("resource_id").order_by().annotate(n=Count("pk"))
-    crowded = counted.filter(n__gt=MAX_TAGS).order_by("resource_id").first()
-    if crowded is not None:
-        raise CloudError(
-            f"{crowded['resource_id']} would have {crowded['n']} tags; a resource takes {MAX_TAGS}: delete some first",
-            code="TagLimitExceeded",
-        )
+    counted = Tag.objects.filter(resource_id__in=ids).order_by().values_list("resource_id").annotate(Count("pk"))
+    for resource_id, count in sorted(counted):
+        if count > MAX_TAGS:
+            raise CloudError(
+                f"{resource_id} would have {count} tags; a resource takes {MAX_TAGS}: delete some first",
+                code="TagLimitExceeded",
+            )
 
 
 def delete_tags(tenant: Tenant, resource_ids: Sequence[str], tags: Mapping[str, str | None] | None) -> None:
