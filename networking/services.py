@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from networking.models import Counter, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc, advance
 from portal import audit
@@ -131,10 +132,8 @@ def _private_addresses(subnet: Subnet, count: int) -> list[str]:
         found += [address for address in dict.fromkeys(tried) if address not in taken and address not in found]
         if len(found) >= count:
             return found[:count]
-    raise CloudError(
-        f"subnet {subnet} has no {count} free addresses left; terminate instances in it or use another subnet",
-        code="InsufficientFreeAddressesInSubnet",
-    )
+    text = _("subnet %(subnet)s has no %(count)s free addresses left; terminate instances in it or use another subnet")
+    raise CloudError(text % {"subnet": subnet, "count": count}, code="InsufficientFreeAddressesInSubnet")
 
 
 def _public_addresses(count: int) -> list[str]:
@@ -145,7 +144,8 @@ def _public_addresses(count: int) -> list[str]:
         tried = [loopback_address(number, seed) for number in Counter.take("public-address", count)]
         if not NetworkInterface.objects.filter(public_ip__in=tried).exists():
             return tried
-    raise CloudError("no public address is free", code="InsufficientAddressCapacity")
+    text = _("no public address is free; try again in a moment, and ask an operator if that does not help")
+    raise CloudError(text, code="InsufficientAddressCapacity")
 
 
 def release_interfaces(instance_ids: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from django.db import connection
 from django.db.models import BigIntegerField, Case, F, Value, When
+from django.utils.translation import gettext as _
 
 from portal.errors import QuotaExceeded
 from portal.models import Quota, Resource, Tenant
@@ -47,13 +48,15 @@ def reserve(tenant: Tenant, amounts: Amounts) -> None:
 def _check(tenant: Tenant, quota: Quota | None, resource: str, amount: int) -> None:
     label = Resource(resource).label
     if quota is None:
-        raise QuotaExceeded(f"tenant {tenant} has no quota for {label}; ask an operator for one")
+        text = _("tenant %(tenant)s has no quota for %(resource)s; ask an operator for one")
+        raise QuotaExceeded(text % {"tenant": tenant, "resource": label})
     if quota.used + amount > quota.limit:
-        raise QuotaExceeded(
-            f"quota exceeded: {amount} more {label} asked, {quota.used} of {quota.limit} in use;"
-            " give back what is not needed or ask an operator for more",
-            code=CODES.get(resource, QuotaExceeded.code),
+        text = _(
+            "quota exceeded: %(amount)s more %(resource)s asked, %(used)s of %(limit)s in use;"
+            " give back what is not needed or ask an operator for more"
         )
+        values = {"amount": amount, "resource": label, "used": quota.used, "limit": quota.limit}
+        raise QuotaExceeded(text % values, code=CODES.get(resource, QuotaExceeded.code))
 
 
 def release(tenant: Tenant, amounts: Amounts) -> None:
