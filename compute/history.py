@@ -61,19 +61,23 @@ class Event:
     is_bad: bool = False
 
 
-def events_of(instance: Instance, hosts: Iterable[str] = ()) -> list[Event]:
-    """The latest first; two queries.  ``hosts`` are names that tenants need not know."""
+def events_of(instance: Instance, hosts: Iterable[str] = (), *, with_addresses: bool = True) -> list[Event]:
+    """The latest first; two queries.  ``hosts`` are names that tenants need not know; where a colleague works from,
+    only administrators see."""
     entries = AuditEntry.objects.filter(resource_id=instance.ec2_id, tenant_id=instance.tenant_id)[:LATEST]
     operations = Operation.objects.on(KIND, [instance.ec2_id])[:LATEST]
-    found = [*(_asked(entry) for entry in entries), *(_became(operation, hosts) for operation in operations)]
+    found = [
+        *(_asked(entry, with_addresses) for entry in entries),
+        *(_became(operation, hosts) for operation in operations),
+    ]
     return sorted(found, key=lambda event: event.at, reverse=True)[:LATEST]
 
 
-def _asked(entry: AuditEntry) -> Event:
+def _asked(entry: AuditEntry, with_addresses: bool) -> Event:
     words = ASKED.get(entry.verb)
     text = str(words) % {"who": entry.who} if words else f"{entry.who}: {entry.verb}"
     where = [str(DOORS.get(entry.door, entry.door))]
-    if entry.address:
+    if entry.address and with_addresses:
         where.append(_("from %(address)s") % {"address": entry.address})
     detail = "; ".join([" ".join(where), *_details(entry.detail)])
     return Event(entry.at, text, detail)
@@ -101,6 +105,22 @@ def _became(operation: Operation, hosts: Iterable[str]) -> Event:
     text = str(BECAME[operation.state]) % {"verb": verb, "seconds": seconds}
     error, log = unnamed(operation.error, hosts), unnamed(operation.log, hosts)
     return Event(end, text, error, log, operation.state == State.FAILED)
+
+
+REASONS: dict[str, StrOrPromise] = {
+    "Client.UserInitiatedShutdown": gettext_lazy("Somebody of the tenant, or an operator, asked for it."),
+    "Client.InstanceInitiatedShutdown": gettext_lazy("Its guest shut itself down."),
+    "Server.InsufficientInstanceCapacity": gettext_lazy(
+        "No host has room for it now. Try again later, take a smaller size, or ask an operator."
+    ),
+}
+
+
+def reason_words(instance: Instance, hosts: Iterable[str]) -> str:
+    """Why it is in its state, in the reader's language where there are words for it; EC2's code stands behind."""
+    if words := REASONS.get(instance.reason_code):
+        return f"{words} ({instance.reason_code})"
+    return unnamed(instance.reason, hosts)
 
 
 REFUSED: dict[str, StrOrPromise] = {

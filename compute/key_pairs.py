@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_public_key,
 )
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from compute.models import KeyPair
 from portal import audit
@@ -90,11 +91,11 @@ def read_public_key(material: bytes) -> PublicKey:
         if isinstance(key, Ed25519PublicKey) or (isinstance(key, RSAPublicKey) and 1024 <= key.key_size <= 4096):
             return key
         raise _wrong_kind()
-    raise CloudError("Key is not in valid OpenSSH public key format", code="InvalidKey.Format")
+    raise CloudError(_("Key is not in valid OpenSSH public key format"), code="InvalidKey.Format")
 
 
 def _wrong_kind() -> CloudError:
-    return CloudError("Key must be RSA of 1024 to 4096 bits, or ED25519", code="InvalidKey.Format")
+    return CloudError(_("Key must be RSA of 1024 to 4096 bits, or ED25519"), code="InvalidKey.Format")
 
 
 def _load_openssh(text: bytes) -> object:
@@ -130,16 +131,17 @@ def _load_base64_der(text: bytes) -> object:
 
 def _check_new(tenant: Tenant, name: str) -> None:
     if not 1 <= len(name) <= MAX_NAME or not name.isascii() or not name.isprintable() or name != name.strip():
-        raise CloudError(
-            f"Invalid key pair name '{name[:40]}': it takes 1 to {MAX_NAME} printable ASCII characters, no space at"
-            " its ends"
+        text = _(
+            "Invalid key pair name '%(name)s': it takes 1 to %(most)s printable ASCII characters, no space at its ends"
         )
+        raise CloudError(text % {"name": name[:40], "most": MAX_NAME})
     if KeyPair.objects.filter(tenant=tenant, name=name).exists():
         raise _duplicate(name)
 
 
 def _duplicate(name: str) -> CloudError:
-    return CloudError(f"The keypair '{name}' already exists; choose another name", code="InvalidKeyPair.Duplicate")
+    text = _("The keypair '%(name)s' already exists; choose another name")
+    return CloudError(text % {"name": name}, code="InvalidKeyPair.Duplicate")
 
 
 def _save(

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import override
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
@@ -122,6 +123,9 @@ def front_door(home: View) -> View:
     @csrf_exempt
     def enter(request: HttpRequest) -> HttpResponseBase:
         query, authorization = request.META.get("QUERY_STRING", ""), request.META.get("HTTP_AUTHORIZATION", "")
-        return (ec2 if speaks_ec2(request.method or "", query, authorization) else home)(request)
+        if not speaks_ec2(request.method or "", query, authorization):
+            return home(request)
+        with override("en"):  # programs compare messages; what services refuse is translated for people
+            return ec2(request)
 
     return enter

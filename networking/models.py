@@ -43,6 +43,8 @@ class Vpc(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
+        verbose_name = _("VPC")
+        verbose_name_plural = _("VPCs")
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(fields=["tenant"], condition=Q(is_default=True), name="one_default_vpc_per_tenant")
@@ -66,6 +68,8 @@ class Subnet(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
+        verbose_name = _("subnet")
+        verbose_name_plural = _("subnets")
         ordering = ["pk"]
 
     def __str__(self) -> str:
@@ -159,6 +163,8 @@ class NetworkInterface(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
+        verbose_name = _("network interface")
+        verbose_name_plural = _("network interfaces")
         ordering = ["device_index", "pk"]
         constraints = [models.UniqueConstraint(fields=["subnet", "private_ip"], name="one_interface_per_address")]
 

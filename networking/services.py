@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from networking.backends.usermode import USABLE, loopback_address
 from networking.models import Counter, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc, advance
@@ -157,10 +158,10 @@ def _search_private(subnet: Subnet, count: int) -> list[str]:
         lambda tried: _interfaces_at(subnet, tried, []).values_list("private_ip", flat=True),
     )
     if len(found) < count:
-        raise CloudError(
-            f"subnet {subnet} has no {count} free addresses left; terminate instances in it or use another subnet",
-            code="InsufficientFreeAddressesInSubnet",
+        text = _(
+            "subnet %(subnet)s has no %(count)s free addresses left; terminate instances in it or use another subnet"
         )
+        raise CloudError(text % {"subnet": subnet, "count": count}, code="InsufficientFreeAddressesInSubnet")
     return found
 
 
@@ -170,7 +171,8 @@ def _search_public(count: int) -> list[str]:
         count, USABLE, _next_public, lambda tried: at.filter(public_ip__in=tried).values_list("public_ip", flat=True)
     )
     if len(found) < count:
-        raise CloudError("no public address is free; terminate instances", code="InsufficientAddressCapacity")
+        text = _("no public address is free; try again in a moment, and ask an operator if that does not help")
+        raise CloudError(text, code="InsufficientAddressCapacity")
     return found
 
 

@@ -208,6 +208,10 @@ class Heartbeat(models.Model):
     at = models.DateTimeField()
     detail = models.JSONField(default=dict, blank=True)
 
+    class Meta:
+        verbose_name = _("heartbeat")
+        verbose_name_plural = _("heartbeats")
+
     def __str__(self) -> str:
         return f"{self.name} at {self.at}"
 

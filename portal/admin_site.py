@@ -30,9 +30,9 @@ from portal.models import Quota, Tenant
 
 if TYPE_CHECKING:
     Page = ModelAdmin[Any]
-    Inline = TabularInline[Any, Any]
+    _Inline = TabularInline[Any, Any]
 else:
-    Page, Inline = ModelAdmin, TabularInline
+    Page, _Inline = ModelAdmin, TabularInline
 
 Action = TypeVar("Action", bound=Callable[..., Any])
 overviews: list[Callable[[], dict[str, Any]]] = []  # what apps add to the first page
@@ -47,7 +47,7 @@ def id_of(row: Model) -> str:
 
 
 def kind_of(model: type[Model]) -> str:
-    return str(model._meta.verbose_name_raw).replace(" ", "-")[:40]
+    return str(model._meta.verbose_name_raw).lower().replace(" ", "-")[:40]
 
 
 def tenant_of(row: Model) -> Tenant | None:
@@ -143,6 +143,16 @@ class Chooser(AutocompleteSelect):
 
     def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
         return super().optgroups(name, [one for one in value if re.fullmatch("[0-9]{1,18}", str(one))], attrs)
+
+
+class Inline(_Inline):
+    """Names each of its fields for screen readers: in a table the heading of the column is no label."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None:
+            field.widget.attrs.setdefault("aria-label", field.label)
+        return field
 
 
 class Choosing:

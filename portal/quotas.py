@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from portal.errors import QuotaExceeded
 from portal.models import Quota, Resource, Tenant
@@ -63,14 +64,16 @@ def _add(tenant: Tenant, amounts: Amounts) -> dict[str, tuple[int, int]]:
 def _check(tenant: Tenant, row: tuple[int, int] | None, resource: str, amount: int) -> None:
     label = Resource(resource).label
     if row is None:
-        raise QuotaExceeded(f"tenant {tenant} has no quota for {label}; ask an operator for one")
+        text = _("tenant %(tenant)s has no quota for %(resource)s; ask an operator for one")
+        raise QuotaExceeded(text % {"tenant": tenant, "resource": label})
     used, limit = row
     if used > limit:
-        raise QuotaExceeded(
-            f"quota exceeded: {amount} more {label} asked, {used - amount} of {limit} in use;"
-            " give back what is not needed or ask an operator for more",
-            code=CODES.get(resource, QuotaExceeded.code),
+        text = _(
+            "quota exceeded: %(amount)s more %(resource)s asked, %(used)s of %(limit)s in use;"
+            " give back what is not needed or ask an operator for more"
         )
+        values = {"amount": amount, "resource": label, "used": used - amount, "limit": limit}
+        raise QuotaExceeded(text % values, code=CODES.get(resource, QuotaExceeded.code))
 
 
 def release(tenant: Tenant, amounts: Amounts) -> None:

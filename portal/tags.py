@@ -7,6 +7,7 @@ from functools import reduce
 from operator import or_
 
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
 
 from portal.errors import CloudError
 from portal.models import Tag, Tenant
@@ -16,14 +17,18 @@ from portal.models.tag import MAX_KEY, MAX_TAGS, MAX_VALUE
 def check_tags(tags: Mapping[str, str]) -> None:
     """Raise what EC2 would say of a bad key or value."""
     if len(tags) > MAX_TAGS:
-        raise CloudError(f"{len(tags)} tags given; a resource takes {MAX_TAGS}", code="TagLimitExceeded")
+        text = _("%(count)s tags given; a resource takes %(most)s")
+        raise CloudError(text % {"count": len(tags), "most": MAX_TAGS}, code="TagLimitExceeded")
     for key, value in tags.items():
         if not key or len(key) > MAX_KEY:
-            raise CloudError(f"Tag key '{key[:40]}' must have between 1 and {MAX_KEY} characters")
+            text = _("Tag key '%(key)s' must have between 1 and %(most)s characters")
+            raise CloudError(text % {"key": key[:40], "most": MAX_KEY})
         if key.lower().startswith("aws:"):
-            raise CloudError(f"Tag keys starting with 'aws:' are reserved for internal use: '{key[:40]}'")
+            text = _("Tag keys starting with 'aws:' are reserved for internal use: '%(key)s'")
+            raise CloudError(text % {"key": key[:40]})
         if len(value) > MAX_VALUE:
-            raise CloudError(f"The value of tag '{key}' has {len(value)} characters; at most {MAX_VALUE} are allowed")
+            text = _("The value of tag '%(key)s' has %(length)s characters; at most %(most)s are allowed")
+            raise CloudError(text % {"key": key, "length": len(value), "most": MAX_VALUE})
 
 
 def add_tags(tenant: Tenant, resource_type: str, resource_ids: Iterable[str], tags: Mapping[str, str]) -> None:
@@ -52,10 +57,9 @@ def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping
     counted = Tag.objects.filter(resource_id__in=ids).order_by().values_list("resource_id").annotate(Count("pk"))
     for resource_id, count in sorted(counted):
         if count > MAX_TAGS:
-            raise CloudError(
-                f"{resource_id} would have {count} tags; a resource takes {MAX_TAGS}: delete some first",
-                code="TagLimitExceeded",
-            )
+            text = _("%(id)s would have %(count)s tags; a resource takes %(most)s: delete some first")
+            values = {"id": resource_id, "count": count, "most": MAX_TAGS}
+            raise CloudError(text % values, code="TagLimitExceeded")
 
 
 def delete_tags(tenant: Tenant, resource_ids: Sequence[str], tags: Mapping[str, str | None] | None) -> None:

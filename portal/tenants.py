@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from portal import audit
 from portal.audit import Actor
@@ -54,9 +55,8 @@ def create_access_key(tenant: Tenant, user: User, *, actor: Actor) -> tuple[Acce
     """A new key and its secret, which is shown this once.  Raises CloudError beyond two keys."""
     Membership.objects.select_for_update().get(tenant=tenant, user=user)  # two at once count one another
     if AccessKey.objects.filter(tenant=tenant, user=user).count() >= MAX_ACCESS_KEYS:
-        raise CloudError(
-            f"{user} has {MAX_ACCESS_KEYS} access keys in {tenant} already; delete one first", code="LimitExceeded"
-        )
+        text = _("%(user)s has %(most)s access keys in %(tenant)s already; delete one first")
+        raise CloudError(text % {"user": user, "most": MAX_ACCESS_KEYS, "tenant": tenant}, code="LimitExceeded")
     secret = secrets.token_urlsafe(30)
     key = AccessKey.objects.create(tenant=tenant, user=user, sealed_secret=seal(secret))
     audit.record(actor, "create", "access-key", [key.access_key_id], tenant=tenant)

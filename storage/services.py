@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from portal import quotas
 from portal.errors import CloudError
@@ -16,7 +17,7 @@ from storage.models import Datastore, Image, Volume, VolumeState
 def default_datastore() -> Datastore:
     datastore = Datastore.objects.filter(is_enabled=True).first()
     if datastore is None:
-        raise CloudError("no datastore is enabled; an operator must add one", code="Unavailable")
+        raise CloudError(_("no datastore is enabled; an operator must add one"), code="Unavailable")
     return datastore
 
 

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from compute.models import ConsoleOutput, Instance, KeyPair
+from compute.services import stop_instances
 from compute.tests.conftest import HTMX
 from networking.models import NetworkInterface
 from networking.services import default_network, ssh_group
@@ -171,6 +172,25 @@ def test_its_page_stays_after_its_end(page, running, settle):
 
     assert "terminated" in body
     assert "nobody can log in to it any more" in body
+
+
+def test_where_colleagues_work_from_is_for_administrators(page, running, user):
+    shown = page.get(of(running)).content.decode()
+    user.memberships.update(role="member")
+    hidden = page.get(of(running)).content.decode()
+
+    assert "192.0.2.7" in shown
+    assert "launched it" in hidden
+    assert "192.0.2.7" not in hidden
+
+
+def test_why_it_was_stopped_is_said_in_words(page, running, actor, settle):
+    stop_instances([running], actor=actor)
+    settle()
+
+    body = page.get(of(running)).content.decode()
+
+    assert "Somebody of the tenant, or an operator, asked for it. (Client.UserInitiatedShutdown)" in body
 
 
 @pytest.mark.parametrize("key", ["absent", "", "a\x00b", "x" * 5000])

@@ -110,6 +110,24 @@ def test_a_launch_beyond_quota_says_beside_the_field_what_lacks(page, filled, te
     assert not SecurityGroup.objects.filter(name="ssh").exists()
 
 
+def test_a_quota_that_is_used_up_is_said_before_anything_is_filled_in(page, filled, tenant):
+    before = page.get(LAUNCH).content.decode()
+    Quota.objects.filter(tenant=tenant, resource=Resource.INSTANCES).update(limit=0)
+
+    words = "This launch does not fit into your quota."
+    assert words not in before
+    assert words in page.get(LAUNCH).content.decode()
+
+
+def test_a_large_file_is_refused_as_user_data(page, filled):
+    large = SimpleUploadedFile("disk.img", b"x" * 3_000_000)
+
+    response = page.post(LAUNCH, {**filled, "user_data_file": large})
+
+    assert response.status_code == 422
+    assert "This is 3000000 bytes" in response.content.decode()
+
+
 def test_user_data_keeps_its_bytes_and_unix_line_ends(page, filled):
     page.post(LAUNCH, {**filled, "user_data": "#!/bin/sh\r\necho 山 > /etc/motd\r\n"})
 

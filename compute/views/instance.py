@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from compute.attributes import change_shutdown_behavior, protect
 from compute.doing import offered
 from compute.forms import AttributesForm, NameForm, TagForm
-from compute.history import events_of, placement_words, unnamed
+from compute.history import events_of, placement_words, reason_words
 from compute.listing import Shown, announcement, shown
 from compute.logging_in import forward_words, rule_words, way_in
 from compute.models import ConsoleOutput, Instance
@@ -46,7 +46,7 @@ def instance_of(request: TenantRequest, ec2_id: str) -> Instance:
     return get_object_or_404(request.tenant.instances.select_related("image", "instance_type"), ec2_id=ec2_id)
 
 
-def live_context(instance: Instance) -> dict[str, object]:
+def live_context(request: TenantRequest, instance: Instance) -> dict[str, object]:
     """What of the page follows the instance's state."""
     [row] = shown([instance])
     groups = list(
@@ -57,7 +57,7 @@ def live_context(instance: Instance) -> dict[str, object]:
     rules = [rule for group in groups for rule in group.rules.all() if not rule.is_egress]
     placements = list(Placement.objects.filter(instance_id=instance.ec2_id))
     hosts = {placement.host for placement in placements} - {""}
-    events = events_of(instance, hosts)
+    events = events_of(instance, hosts, with_addresses=request.membership.is_administrator)
     return {
         "row": row,
         "instance": instance,
@@ -71,7 +71,7 @@ def live_context(instance: Instance) -> dict[str, object]:
         "offered": offered(row),
         "events": events,
         "placement": placement_words(placements[0] if placements else None),
-        "reason": unnamed(instance.reason, hosts),
+        "reason": reason_words(instance, hosts),
         "version": version_of(row, len(events), "".join(event.log for event in events)),
         "section": "instances",
     }
@@ -85,7 +85,7 @@ def version_of(row: Shown, *more: object) -> str:
 
 
 def page(request: TenantRequest, instance: Instance, status: int = 200, **forms: object) -> HttpResponse:
-    context = live_context(instance) | console_context(instance)
+    context = live_context(request, instance) | console_context(instance)
     row = context["row"]
     assert isinstance(row, Shown)
     context |= {
@@ -106,14 +106,14 @@ def instance_detail(request: TenantRequest, ec2_id: str) -> HttpResponse:
 @tenant_required
 def instance_live(request: TenantRequest, ec2_id: str) -> HttpResponse:
     """What has changed since the page saw ``version``; 204 if nothing has."""
-    context = live_context(instance_of(request, ec2_id))
+    context = live_context(request, instance_of(request, ec2_id))
     if request.GET.get("version") == context["version"]:
         return HttpResponse(status=204)
     return live_answer(request, context)
 
 
-def live_part(request: HttpRequest, instance: Instance, extra: str = "") -> HttpResponse:
-    return live_answer(request, live_context(instance), extra)
+def live_part(request: TenantRequest, instance: Instance, extra: str = "") -> HttpResponse:
+    return live_answer(request, live_context(request, instance), extra)
 
 
 def live_answer(request: HttpRequest, context: Mapping[str, object], extra: str = "") -> HttpResponse:

@@ -77,7 +77,9 @@ def preview_context(form: LaunchForm) -> dict[str, object]:
     known = form if form.is_bound else LaunchForm(defaults(form), tenant=form.tenant)
     known.is_valid()
     line = known.line()
-    return {"meters": known.meters(), "line": run_instances_line(line) if line else ""}
+    meters = known.meters()
+    is_over = any(meter.is_over for meter in meters)
+    return {"meters": meters, "is_over": is_over, "line": run_instances_line(line) if line else ""}
 
 
 def defaults(form: LaunchForm) -> dict[str, object]:

@@ -302,7 +302,7 @@ def test_a_profile_changes_nothing_it_does_not_show(ann, user):
     assert (user.username, user.is_staff, user.is_superuser, user.email_is_confirmed) == ("ann", False, False, False)
 
 
-def entries(tenant, count: int, **fields: str) -> None:
+def entries(tenant, count: int, **fields: object) -> None:
     values = {"who": "ann", "door": "portal", "verb": "stop", "resource_type": "instance", "resource_id": "i-1"}
     AuditEntry.objects.bulk_create(AuditEntry(tenant=tenant, **{**values, **fields}) for _n in range(count))
 
@@ -328,6 +328,16 @@ def test_addresses_of_colleagues_are_for_administrators(ann, member, tenant):
 
     assert "192.0.2.77" in ann.get("/activity/").content.decode()
     assert "192.0.2.77" not in member.get("/activity/").content.decode()
+
+
+def test_tags_are_shown_one_by_one(ann, tenant):
+    entries(tenant, 1, detail={"tags": {"env": "test"}, "names": ["a", "b"], "none": ""})
+
+    body = ann.get("/activity/").content.decode()
+
+    assert "env=test" in body
+    assert "names: a, b" in body
+    assert "none" not in body.split("<tbody>")[1]
 
 
 def test_what_a_user_typed_stays_text(ann, tenant):

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.urls import reverse
+
+from ec2api.tests.cloud import new_account, signed
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CATALOGUE = Path("locale/zh_Hant/LC_MESSAGES/django.po")
@@ -59,3 +62,31 @@ def test_pages_speak_chinese_when_asked(db, settings, tmp_path):
     assert 'lang="zh-hant"' in page
     assert "忘記密碼？" in page
     assert "Forgot" not in page
+
+
+@pytest.fixture
+def chinese(settings, tmp_path):
+    """The catalogue, compiled, for readers who asked for nothing else."""
+    target = tmp_path / "zh_Hant" / "LC_MESSAGES" / "django.mo"
+    target.parent.mkdir(parents=True)
+    assert run("msgfmt", "-o", str(target), str(CATALOGUE), cwd=ROOT).returncode == 0
+    settings.LOCALE_PATHS = [tmp_path]
+    settings.LANGUAGE_CODE = "zh-hant"
+
+
+def test_what_services_refuse_is_chinese_in_the_portal(chinese, client, user, tenant, running):
+    client.force_login(user)
+
+    address = reverse("instance-add-tag", args=[running.ec2_id])
+    page = client.post(address, {"key": "aws:x"}).content.decode()
+
+    assert "保留給內部使用" in page
+
+
+def test_the_api_answers_programs_in_english_whatever_people_read(chinese, image, host, types):
+    account = new_account("alice", instances=0)
+    asked = {"Action": "RunInstances", "ImageId": image.ec2_id, "InstanceType": "t2.nano"}
+    answer = signed(account, {**asked, "MinCount": "1", "MaxCount": "1", "Version": "2016-11-15"})
+
+    assert answer.status_code == 400
+    assert b"quota exceeded: 1 more instances asked, 0 of 0 in use" in answer.content

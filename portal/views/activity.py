@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -27,8 +28,12 @@ def activity(request: TenantRequest) -> HttpResponse:
     entries = filtered(AuditEntry.objects.filter(tenant=request.tenant), form.cleaned_data)
     page = Paginator(entries, PAGE).get_page(request.GET.get("page"))
     for entry in page:
-        words = {"door": DOORS.get(entry.door), "verb": VERBS.get(entry.verb), "kind": KINDS.get(entry.resource_type)}
-        entry.words = words  # type: ignore[attr-defined]
+        entry.words = {  # type: ignore[attr-defined]
+            "door": DOORS.get(entry.door),
+            "verb": VERBS.get(entry.verb),
+            "kind": KINDS.get(entry.resource_type),
+            "detail": list(details(entry.detail)),
+        }
     kept = request.GET.copy()
     kept.pop("page", None)
     context = {
@@ -39,6 +44,17 @@ def activity(request: TenantRequest) -> HttpResponse:
         "is_filtered": any(form.cleaned_data.values()),
     }
     return render(request, "portal/activity.html", context)
+
+
+def details(detail: dict[str, Any]) -> Iterator[str]:
+    """What else is known of a change, as "name: value"; of tags and the like each one by itself."""
+    for name, value in detail.items():
+        if isinstance(value, dict):
+            yield from (f"{key}={inner}" for key, inner in value.items())
+        elif isinstance(value, list):
+            yield f"{name}: {', '.join(map(str, value))}"
+        elif value not in ("", None):
+            yield f"{name}: {value}"
 
 
 def filtered(entries: QuerySet[AuditEntry], wanted: dict[str, Any]) -> QuerySet[AuditEntry]:

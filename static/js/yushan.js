@@ -141,8 +141,10 @@
   });
 
   let picked = new Set();
+  let hadFocus = false;
   document.addEventListener("htmx:beforeSwap", (event) => {  // what was picked stays so, until it has been acted on
     remember();
+    hadFocus = document.activeElement !== document.body;
     const boxes = event.detail.requestConfig.verb === "post" ? [] : document.querySelectorAll("input[data-pick]:checked");
     picked = new Set([...boxes].map((box) => box.value));
   });
@@ -156,6 +158,9 @@
     document.querySelectorAll("form:has(input[data-pick])").forEach(refreshPicks);
     stick();
     markTheme();
+    // What had the focus is gone with its part of the page: go on from the beginning of the content
+    if (hadFocus && document.activeElement === document.body) document.getElementById("main").focus({ preventScroll: true });
+    hadFocus = false;
   };
   document.addEventListener("htmx:afterSettle", settle);
   document.addEventListener("DOMContentLoaded", settle);
