@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from compute.localhost.paths import paths_for
 from scripts import processes
 from scripts.console import tail
 from scripts.options import ROOT
@@ -27,7 +28,8 @@ class Cloud:
     def __init__(self, *, hosts: str = "local", **knobs: str) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="yu-", dir="/tmp"))  # socket paths must be short
         self.directory.chmod(0o711)  # a system user that root drops to must come through
-        self.data_dir = self.directory / "d"
+        self.data_dir = self.directory / "my data"  # a path as people have them
+        self.short = paths_for(self.data_dir).short
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.knobs = {"DATA_DIR": str(self.data_dir), "PORT": str(self.port), "HOSTS": hosts, **knobs}
@@ -80,15 +82,17 @@ class Cloud:
             processes.end(self.guest_pids(), patience_s=2)
             if not os.environ.get("KEEP_DATA"):
                 shutil.rmtree(self.directory, ignore_errors=True)
+                shutil.rmtree(self.short, ignore_errors=True)
 
     def pids(self, program: str = "") -> list[int]:
         """Its processes: all, or those of web, worker, watcher or libvirtd; the first of them leads the others."""
         return sorted(processes.marked(self.data_dir.resolve(), program))
 
     def guest_pids(self) -> list[int]:
-        """Whatever else has a path of ours in its command line: QEMU and libvirt's own daemons."""
-        mine = os.fsencode(f"{self.data_dir}/")
-        return [pid for pid in processes.all_pids() if mine in processes.command_line_of(pid)]
+        """Whatever else has a path of ours in its command line: QEMU, which knows the datastore by a short path."""
+        mine = [os.fsencode(f"{directory}/") for directory in (self.data_dir, self.short)]
+        found = ((pid, processes.command_line_of(pid)) for pid in processes.all_pids())
+        return [pid for pid, line in found if any(path in line for path in mine)]
 
     def tenant(self, name: str = "demo") -> dict[str, str]:
         """The environment of a demo tenant's EC2 client, from its file."""
