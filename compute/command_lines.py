@@ -76,7 +76,7 @@ def _group_lines() -> Sequence[str]:
 
 def key_file(key_name: str) -> str:
     """The file that a key pair's private half is saved as."""
-    return re.sub(r"[^\w.-]+", "-", key_name).strip("-.") + ".pem"
+    return (re.sub(r"[^\w.-]+", "-", key_name).strip("-.") or "key") + ".pem"
 
 
 def ssh_line(address: str, user: str, *, key_name: str = "", port: int = 22) -> str:

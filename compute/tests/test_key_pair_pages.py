@@ -4,6 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
 from django.urls import reverse
 
+from compute.command_lines import key_file
 from compute.models import KeyPair
 from compute.tests.conftest import HTMX
 
@@ -75,6 +76,19 @@ def test_a_deleted_key_pair_is_gone_from_the_list(page, tenant):
     page.post(reverse("key-pair-delete", args=[key_pair.ec2_id]))
 
     assert not KeyPair.objects.exists()
+
+
+@pytest.mark.parametrize(("name", "file"), [("my key", "my-key.pem"), ("../../x", "x.pem"), ("!!!", "key.pem")])
+def test_a_private_key_is_saved_as_a_file_that_can_be_seen(name, file):
+    assert key_file(name) == file
+
+
+def test_without_a_script_a_key_pair_can_be_deleted_too(page, tenant):
+    key = KeyPair.objects.create(tenant=tenant, name="k", key_type="rsa", public_key="ssh-rsa AAAA", fingerprint="f")
+
+    body = page.get(reverse("key-pairs")).content.decode()
+
+    assert reverse("key-pair-delete", args=[key.ec2_id]) in body.split("<noscript>")[1]
 
 
 def test_the_list_counts_living_instances_in_constant_queries(page, tenant, django_assert_max_num_queries):

@@ -72,6 +72,16 @@ def test_an_invitation_is_mailed_where_there_is_a_mail_server(ann):
     assert "on its way" in response.content.decode()
 
 
+def test_a_tenants_name_adds_no_header_to_a_mail(ann, tenant):
+    type(tenant).objects.update(name="physics\r\nBcc: all@example.org")
+
+    assert ann.post("/members/invite/", {"email": "new@example.org", "role": "member"}).status_code == 200
+
+    [message] = mail.outbox
+    assert message.subject == "Invitation to physics Bcc: all@example.org on Yushan"
+    assert message.recipients() == ["new@example.org"]
+
+
 def test_an_invitation_is_only_shown_where_there_is_no_mail_server(ann, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 

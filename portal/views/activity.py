@@ -53,7 +53,7 @@ def details(detail: dict[str, Any]) -> Iterator[str]:
             yield from (f"{key}={inner}" for key, inner in value.items())
         elif isinstance(value, list):
             yield f"{name}: {', '.join(map(str, value))}"
-        elif value not in ("", None):
+        elif value not in ("", None, False):
             yield f"{name}: {value}"
 
 
