@@ -78,7 +78,10 @@ def start(operation: Operation) -> Again | None:
         raise TryLater(f"{host} is removing what was left of it there", after_s=0.5)
     with _or_fail():
         driver = _driver(host)
-        if driver.power(instance.ec2_id) == Power.OFF:
+        power = driver.power(instance.ec2_id)
+        if power == Power.UNKNOWN:  # asked for by a worker that has died; it may yet come up, or fail
+            raise TryLater(f"{host} is still busy with starting it", after_s=1)
+        if power == Power.OFF:
             prepare(instance, host, driver)
     try:
         with operation.closing():
