@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from django.conf import settings
 
-from compute.drivers.base import Disk, DomainSpec, Driver, DriverError, Interface, PortTaken
+from compute.drivers.base import Disk, DomainSpec, Driver, Interface, PortTaken
 from compute.models import Host, Instance
 from compute.seed import seed_iso
 from networking.backends import usermode
 from networking.backends.usermode import Ingress, Plan
 from networking.forwards import PortForward
 from networking.models import NetworkInterface, SecurityGroupRule
+from operations.performers import Refused
 from storage.files import backend_of, make_volume_file
 from storage.models import Datastore, Volume
 
@@ -23,7 +24,7 @@ PORT_TRIES = 5
 
 
 def prepare(instance: Instance, host: Host, driver: Driver) -> None:
-    """Make what the domain needs, then start it.  Raises DriverError; safe to repeat."""
+    """Make what the domain needs, then start it.  Raises DriverError, StorageError or Refused; safe to repeat."""
     volumes = list(
         Volume.objects.filter(instance_id=instance.ec2_id).select_related("datastore", "image").order_by("device")
     )
@@ -67,7 +68,8 @@ def _seed(instance: Instance) -> bytes:
     try:
         return seed_iso(instance.ec2_id, hostname(instance), keys, bytes(instance.user_data))
     except ValueError as error:
-        raise DriverError(f"key pair {instance.key_name} cannot be given to the guest: {error}") from error
+        why = f"key pair {instance.key_name} cannot be given to the guest: {error}"
+        raise Refused(f"Client.InvalidParameterValue: {why}") from error
 
 
 def _disk(volume: Volume, index: int) -> Disk:

@@ -31,6 +31,7 @@ from storage.services import forget_volumes
 logger = logging.getLogger(__name__)
 S = InstanceState
 
+INTERNAL_ERROR = "Server.InternalError: Internal error on launch"  # Amazon's words
 START_WITHIN_S = 600  # a host that does not answer for so long fails the start
 WAIT_FOR_HOSTS_S = 60  # that are down, before a start fails for lack of capacity
 INSIST_EVERY_S = 10
@@ -46,7 +47,7 @@ def _or_fail() -> Iterator[None]:
     except HostUnreachable as error:
         raise TryLater(str(error)) from error
     except (DriverError, StorageError) as error:
-        raise Refused(f"Server.InternalError: {error}") from error
+        raise Refused(str(error)) from error
 
 
 @contextmanager
@@ -78,7 +79,10 @@ def start(operation: Operation) -> Again | None:
         raise TryLater(f"{host} is removing what was left of it there", after_s=0.5)
     with _or_fail():
         driver = _driver(host)
-        if driver.power(instance.ec2_id) == Power.OFF:
+        power = driver.power(instance.ec2_id)
+        if power == Power.UNKNOWN:  # asked for by a worker that has died; it may yet come up, or fail
+            raise TryLater(f"{host} is still busy with starting it", after_s=1)
+        if power == Power.OFF:
             prepare(instance, host, driver)
     try:
         with operation.closing():
@@ -98,10 +102,14 @@ def _leave_nothing(instance: Instance) -> None:
 
 
 def start_failed(operation: Operation, why: str) -> None:
-    """A launch that fails ends its instance; a later start that fails leaves it stopped.  Nothing of it may run."""
+    """A launch that fails ends its instance; a later start that fails leaves it stopped.  Nothing of it may run.
+
+    The tenant reads a reason that begins with a code.  What a host or a datastore says, with its paths and names,
+    stands on the operation, for operators.
+    """
     instance = _instance(operation)
-    code = why.split(":", 1)[0] if why.startswith(("Server.", "Client.")) else "Server.InternalError"
-    reason = why if why.startswith(code) else f"{code}: {why}"
+    reason = why if why.startswith(("Server.", "Client.")) else INTERNAL_ERROR
+    code = reason.split(":", 1)[0]
     if operation.params.get("launch"):
         instance.move_to(S.SHUTTING_DOWN, reason_code=code, reason=reason)
         _owe_next(Verb.TERMINATE, instance, operation)

@@ -38,7 +38,7 @@ class Power(StrEnum):
     PAUSED = "paused"
     OFF = "off"
     CRASHED = "crashed"
-    UNKNOWN = "unknown"  # the host has not reported
+    UNKNOWN = "unknown"  # the host has not reported, or is still starting it
 
 
 @dataclass(frozen=True, slots=True)

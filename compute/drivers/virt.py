@@ -207,11 +207,13 @@ class LibvirtDriver(Driver):
                 f"host {self.host.name} has a domain {spec.name} with another UUID, {domain.UUIDString()}"
             )
         try:
-            state = domain.state()[0]
+            state, reason = domain.state()
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return False
             raise
+        if power_of(state, reason) is Power.UNKNOWN:
+            raise HostUnreachable(f"host {self.host.name} is still busy with starting {spec.name}")
         if state not in DOWN:
             return True
         _unless_off(domain.destroy)  # gone before the new one comes

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import uuid
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from compute.localhost.paths import PIECES, UNPRIVILEGED, Paths, UnsafePath, paths_for
@@ -51,13 +52,14 @@ class CannotStart(Exception):
 
 
 def configure(paths: Paths) -> None:
-    """Write libvirt's configuration, and forget the running domains of another boot."""
+    """Write libvirt's configuration, and forget the running domains of another boot and those that never ran."""
     paths.prepare()
     host_uuid = uuid.uuid5(uuid.NAMESPACE_URL, f"{uuid.getnode()}:{paths.data_dir}")
     for name, text in (("libvirtd.conf", LIBVIRTD_CONF.format(host_uuid=host_uuid)), ("qemu.conf", QEMU_CONF)):
         (paths.config / name).write_text(text)
         paths.give(paths.config / name, writable=False)
     _forget_other_boots(paths.piece("run"))
+    _forget_half_started(paths.piece("run") / "libvirt" / "qemu" / "run")
 
 
 def _forget_other_boots(run: Path) -> None:
@@ -76,6 +78,26 @@ def _forget_other_boots(run: Path) -> None:
         else:
             entry.unlink()
     marker.write_text(boot)
+
+
+def _forget_half_started(statuses: Path) -> None:
+    """Clear away the domains that libvirtd was starting when it was killed.
+
+    libvirt means to do so itself, but may wait for ever for the job that died with it, and show them as paused.
+    """
+    for status in statuses.glob("*.xml"):
+        try:
+            domain = ET.parse(status).getroot()  # noqa: S314 - libvirt wrote it
+        except (OSError, ET.ParseError):
+            continue
+        if domain.get("reason") != "starting up":
+            continue
+        pid = int(domain.get("pid") or 0)
+        with contextlib.suppress(OSError):
+            if pid > 1 and f"guest={status.stem},".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+        status.with_suffix(".pid").unlink(missing_ok=True)
+        status.unlink(missing_ok=True)
 
 
 def hold_lock(paths: Paths) -> None:

@@ -146,7 +146,8 @@ def test_a_launch_that_its_host_refuses_leaves_nothing(launch, settle, host):
     instance.refresh_from_db()
     host.refresh_from_db()
     assert (instance.state, instance.reason_code) == ("terminated", "Server.InternalError")
-    assert "refuses to create" in instance.reason
+    assert instance.reason == "Server.InternalError: Internal error on launch"
+    assert "simulated host sim1 refuses to create" in Operation.objects.get(verb="start").error
     assert host.vcpus_allocated == 0
     assert not Volume.objects.exists()
     assert not NetworkInterface.objects.exists()

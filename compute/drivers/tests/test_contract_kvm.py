@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -220,6 +221,27 @@ def test_guests_survive_the_end_of_the_daemon_and_listeners_hear_again_after_it(
     driver.create(other)
     driver.destroy(other.name)
     wait_until(lambda: (other.name, Power.OFF) in heard, 3)
+
+
+def test_a_domain_that_was_being_started_when_the_daemon_was_killed_can_be_started_again(local_host, driver, new_spec):
+    """libvirt 9.0 itself shows it as paused for ever, and cannot even destroy it."""
+    spec = new_spec("ours")
+    driver.create(spec)
+    local_host.stop(signal.SIGKILL)
+    [status] = local_host.paths.piece("run").glob(f"libvirt/qemu/run/{spec.name}.xml")
+    written = status.read_text()
+    half = re.sub(
+        "<domstatus state='running' reason='[a-z]+'", "<domstatus state='paused' reason='starting up'", written
+    )
+    assert half != written
+    status.write_text(half)
+
+    local_host.start()
+
+    assert driver.power(spec.name) is Power.OFF
+    driver.create(spec)
+    assert driver.power(spec.name) is Power.RUNNING
+    driver.destroy(spec.name)
 
 
 def test_a_hung_daemon_is_unreachable_within_ten_seconds_and_found_again(local_host, driver, guest):
