@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import close_old_connections, connection
-from django_q.tasks import async_task
 
 from compute import drivers
 from compute.consoles import ConsoleKeeper
@@ -17,7 +16,10 @@ from compute.drivers.base import Driver, DriverError, HostReport, Power
 from compute.models import Host, Instance
 from compute.reconcile import observe, reconcile, restarted, saw
 from operations.models import Heartbeat
-from operations.tasks import WORKER, is_queue_waiting, sweep
+from operations.tasks import ask_for_signs, sweep
+from storage.collecting import collect
+from storage.models import Datastore
+from storage.watching import look_at, measure
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ WATCHER = "watcher"
 ROWS_EVERY_S = 2.0  # how soon a new or changed host row is noticed
 SWEEP_EVERY_S = 2.0
 BEAT_EVERY_S = 5.0
+DATASTORES_EVERY_S = 10.0
+MEASURE_EVERY_S = 60.0
 SIMULATED = "simulated"
 
 
@@ -103,12 +107,43 @@ class HostWatch(threading.Thread):
             connection.close()
 
 
+class StorageWatch(threading.Thread):
+    """Looks how full the datastores are, and collects what nothing refers to any more."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True, name="watch datastores")
+        self._over = threading.Event()
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def run(self) -> None:
+        measured_at = float("-inf")
+        try:
+            while not self._over.is_set():
+                close_old_connections()
+                try:
+                    is_due = time.monotonic() - measured_at >= MEASURE_EVERY_S
+                    for datastore in Datastore.objects.all():
+                        look_at(datastore)
+                        if is_due:
+                            measure(datastore)
+                    measured_at = time.monotonic() if is_due else measured_at
+                    collect()
+                except Exception:
+                    logger.exception("the watch of datastores goes on")
+                self._over.wait(DATASTORES_EVERY_S)
+        finally:
+            connection.close()
+
+
 class Watcher:
     """All of one process: threads for hosts, the sweep, and the signs of life."""
 
     def __init__(self) -> None:
         self._watches: dict[tuple[object, ...], HostWatch] = {}
         self._ending: list[HostWatch] = []
+        self._storage = StorageWatch()
         self._over = threading.Event()
 
     def stop(self, *_: object) -> None:
@@ -116,6 +151,7 @@ class Watcher:
 
     def run(self) -> None:
         beat_at = rows_at = sweep_at = 0.0
+        self._storage.start()
         while not self._over.wait(0.2):
             now = time.monotonic()
             try:
@@ -128,10 +164,10 @@ class Watcher:
                 if now >= beat_at:
                     beat_at = now + BEAT_EVERY_S
                     Heartbeat.beat(WATCHER)
-                    if not is_queue_waiting():
-                        async_task("operations.tasks.beat")
+                    ask_for_signs()
             except Exception:  # the database or the broker is away; it may come back
                 logger.exception("the watcher goes on")
+        self._storage.stop()
         for watch in self._watches.values():
             watch.stop()
 
@@ -150,6 +186,3 @@ class Watcher:
             if busy.isdisjoint(host.pk for host in wanted[facts]):  # or the old watch would close what the new opens
                 self._watches[facts] = HostWatch(wanted[facts])
                 self._watches[facts].start()
-
-
-__all__ = ["WATCHER", "WORKER", "Watcher"]

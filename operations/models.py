@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -23,11 +24,16 @@ class LostClaim(Exception):
     """The operation was closed or taken over while this worker was busy: its result no longer counts."""
 
 
+class Cancelled(Exception):
+    """Somebody asked to give the operation up."""
+
+
 class State(models.TextChoices):
     OPEN = "open", _("open")
     DONE = "done", _("done")
     FAILED = "failed", _("failed")
     SUPERSEDED = "superseded", _("superseded")
+    CANCELLED = "cancelled", _("cancelled")
 
 
 class OperationQuerySet(models.QuerySet["Operation"]):
@@ -41,13 +47,9 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return self.filter(resource_type=resource_type, resource_id__in=list(resource_ids))
 
     def claimable(self) -> OperationQuerySet:
-        """Open, due, held by nobody who is alive, on a resource that no other worker is still busy with."""
+        """Open, due, held by nobody who is alive, in a lane where no other worker is still busy."""
         now = timezone.now()
-        busy = Operation.objects.filter(
-            resource_type=OuterRef("resource_type"),
-            resource_id=OuterRef("resource_id"),
-            held_until__range=(now, now + AHEAD),
-        )
+        busy = Operation.objects.filter(lane=OuterRef("lane"), held_until__range=(now, now + AHEAD))
         # PostgreSQL looks at this row again once a concurrent claim of it has committed, but not at the subquery.
         free = Q(held_until=None) | Q(held_until__lt=now) | Q(held_until__gt=now + AHEAD)
         due = Q(due_at__lte=now) | Q(due_at__gt=now + AHEAD)
@@ -61,10 +63,14 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         *,
         actor_name: str,
         params: Mapping[str, Any] | None = None,
+        lane: str = "",
+        slow: bool = False,
     ) -> list[Operation]:
         """Open one operation for each resource, in the caller's transaction.
 
-        Raises IntegrityError if one of them has an open operation: supersede it first, or refuse.
+        Those in one lane never run at once: the lane is the resource's own unless another's is given, such as that of
+        the instance whose disk is to be changed.  ``slow`` ones copy much, and are carried out by workers of their own.
+        Raises IntegrityError if one of the resources has an open operation: supersede it first, or refuse.
         """
         return self.bulk_create(
             Operation(
@@ -73,6 +79,8 @@ class OperationQuerySet(models.QuerySet["Operation"]):
                 resource_id=resource_id,
                 actor_name=actor_name,
                 params=dict(params or {}),
+                lane=lane or lane_of(resource_type, resource_id),
+                is_slow=slow,
             )
             for resource_id in resource_ids
         )
@@ -84,25 +92,42 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         rows = self.open().on(resource_type, resource_ids)
         return rows.update(state=State.SUPERSEDED, closed_at=timezone.now())
 
+    def cancel(self, resource_type: str, resource_ids: Iterable[str]) -> int:
+        """Ask for the open operations on these to be given up; whoever performs them notices, at the latest when it
+        tells how far it is.
+        """
+        now = timezone.now()
+        rows = self.open().on(resource_type, resource_ids)
+        return rows.update(cancel_asked_at=now, due_at=now)
+
     def wake(self, resource_type: str, resource_ids: Iterable[str]) -> int:
         """Make waiting operations due now, because what they wait for may have happened."""
         now = timezone.now()
         return self.open().on(resource_type, resource_ids).filter(due_at__gt=now).update(due_at=now)
 
     def claim(self, pk: int) -> Operation | None:
-        """Take one operation for HOLD_S seconds; None if it is closed, not due or somebody's."""
+        """Take one operation for HOLD_S seconds; None if it is closed, not due or somebody's, or its lane is."""
         mark = secrets.token_hex(8)
         held_until = timezone.now() + timedelta(seconds=HOLD_S)
         taken = self.claimable().filter(pk=pk).update(claim=mark, held_until=held_until, attempts=F("attempts") + 1)
-        return self.get(pk=pk) if taken else None
+        if not taken:
+            return None
+        operation = self.get(pk=pk)
+        return None if operation._meets_another() else operation
 
-    def claim_next(self, candidates: int = 8) -> Operation | None:
+    def claim_next(self, *, slow: bool = False, candidates: int = 8) -> Operation | None:
         """Take the operation that has been due longest, of those nobody holds."""
-        while pks := list(self.claimable().order_by("due_at", "pk").values_list("pk", flat=True)[:candidates]):
+        due = self.filter(is_slow=slow).claimable().order_by("due_at", "pk").values_list("pk", flat=True)
+        while pks := list(due.all()[:candidates]):
             for pk in pks:
                 if (operation := self.claim(pk)) is not None:
                     return operation
+            due = self.filter(is_slow=slow).claimable().order_by("due_at", "pk").values_list("pk", flat=True)
         return None
+
+
+def lane_of(resource_type: str, resource_id: str) -> str:
+    return f"{resource_type}/{resource_id}"
 
 
 class Operation(models.Model):
@@ -111,12 +136,15 @@ class Operation(models.Model):
     verb = models.CharField(_("verb"), max_length=30)
     resource_type = models.CharField(_("kind"), max_length=30)
     resource_id = models.CharField(_("resource"), max_length=80)
+    lane = models.CharField(max_length=120, default="")  # in which no two run at once
+    is_slow = models.BooleanField(default=False)
     params = models.JSONField(default=dict, blank=True)
     state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.OPEN)
     actor_name = models.CharField(_("asked by"), max_length=200)
     created_at = models.DateTimeField(_("asked at"), default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
+    cancel_asked_at = models.DateTimeField(null=True, blank=True)
     claim = models.CharField(max_length=16, blank=True)
     held_until = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -141,6 +169,7 @@ class Operation(models.Model):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state="open"), name="open_operations"),
             models.Index(fields=["resource_id", "-created_at"], name="operations_of_a_resource"),
+            models.Index(fields=["lane"], condition=Q(held_until__isnull=False), name="busy_lanes"),
         ]
 
     def __str__(self) -> str:
@@ -152,6 +181,38 @@ class Operation(models.Model):
 
     def _mine(self) -> OperationQuerySet:
         return Operation.objects.open().filter(pk=self.pk, claim=self.claim)
+
+    def _meets_another(self) -> bool:
+        """Whether another worker has taken something in the same lane at the same moment; then this one lets go.
+
+        Where rows are locked one by one, two claims may each not see the other; one that looks after its own is
+        committed does.  Both may let go: the pause is of random length.
+        """
+        if not connection.features.has_select_for_update:
+            return False
+        now = timezone.now()
+        others = Operation.objects.filter(lane=self.lane, held_until__range=(now, now + AHEAD)).exclude(pk=self.pk)
+        if not others.exists():
+            return False
+        due_at = now + timedelta(seconds=random.uniform(0.05, 0.5))
+        self._mine().update(claim="", held_until=None, due_at=due_at, attempts=F("attempts") - 1)
+        return True
+
+    def advance(self, done: int, total: int) -> None:
+        """Say how far it is.  Raises Cancelled if that was asked, LostClaim if it is not ours any more."""
+        self.progress_done, self.progress_total = done, total
+        if not self._mine().update(progress_done=done, progress_total=total):
+            raise LostClaim(str(self))
+        self.check_cancelled()
+
+    def check_cancelled(self) -> None:
+        """Raises Cancelled if somebody asked for it."""
+        if Operation.objects.filter(pk=self.pk, cancel_asked_at__isnull=False).exists():
+            raise Cancelled(str(self))
+
+    @property
+    def percent(self) -> int:
+        return min(100, self.progress_done * 100 // self.progress_total) if self.progress_total else 0
 
     def hold(self) -> None:
         """Hold on for another HOLD_S seconds; also what was superseded, while this worker is busy with it."""

@@ -8,19 +8,22 @@ import time
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db.models import Count
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from operations.models import HOLD_S, Heartbeat, LostClaim, Operation, State
+from operations.models import HOLD_S, Cancelled, Heartbeat, LostClaim, Operation, State
 from operations.performers import Again, Refused, TryLater, performer_of
 
 logger = logging.getLogger(__name__)
 
 BUDGET_S = 15  # a task ends well before the queue's time-out, and rings again if more is due
 WORKER = "worker"
+COPIER = "copier"
+SLOW_QUEUE = "copies"  # the cluster of workers that carry out slow operations
 
 
-def ring(bells: int = 1) -> None:
+def ring(bells: int = 1, *, slow: bool = False) -> None:
     """Wake workers once this transaction commits.  Losing a ring loses nothing: the sweep rings again.
 
     Where the queue is in this database, too, the ring commits or is rolled back with what it rings for.
@@ -29,7 +32,10 @@ def ring(bells: int = 1) -> None:
     def go() -> None:
         for _ in range(min(bells, settings.QUEUE_WORKERS)):
             try:
-                async_task("operations.tasks.work")
+                if slow:
+                    async_task("operations.tasks.work_slowly", cluster=SLOW_QUEUE)
+                else:
+                    async_task("operations.tasks.work")
             except Exception:  # the broker may be down; what is owed stands in the rows
                 logger.exception("could not ring; the sweep will")
                 return
@@ -51,6 +57,14 @@ def work() -> None:
     ring()
 
 
+def work_slowly() -> None:
+    """Carry out one slow operation, which may take an hour, and ring for the next."""
+    operation = Operation.objects.claim_next(slow=True)
+    if operation is not None:
+        run(operation)
+        ring(slow=True)
+
+
 def run(operation: Operation) -> None:
     """Carry out one claimed operation; whatever happens is written on its row."""
     try:
@@ -68,6 +82,7 @@ def _run(operation: Operation) -> None:
         if performer.tries is not None and operation.attempts > performer.tries:
             raise Refused("the worker died each time it tried")
         with _Hold(operation):
+            operation.check_cancelled()
             again = performer.perform(operation)
         if isinstance(again, Again):
             operation.put_off(again.after_s, again.why, counts=False)
@@ -78,6 +93,8 @@ def _run(operation: Operation) -> None:
         operation.put_off(error.after_s, str(error), counts=False)
     except Refused as error:
         _give_up(operation, str(error))
+    except Cancelled:
+        _give_up(operation, "cancelled", State.CANCELLED)
     except Exception as error:
         logger.exception("%s failed", operation)
         if performer.tries is not None and operation.attempts >= performer.tries:
@@ -86,9 +103,9 @@ def _run(operation: Operation) -> None:
             operation.put_off(2.0 ** min(operation.attempts, 5), f"{type(error).__name__}: {error}", counts=True)
 
 
-def _give_up(operation: Operation, why: str) -> None:
+def _give_up(operation: Operation, why: str, state: State = State.FAILED) -> None:
     logger.warning("%s failed: %s", operation, why)
-    with operation.closing(State.FAILED, why):
+    with operation.closing(state, why):
         performer_of(operation).give_up(operation, why)
 
 
@@ -119,20 +136,30 @@ class _Hold:
             connection.close()
 
 
-def is_queue_waiting() -> bool:
+def is_queue_waiting(*, slow: bool = False) -> bool:
     """Whether rings enough wait already: if nobody hears them, more would only pile up."""
-    return bool(get_broker().queue_size() >= settings.QUEUE_WORKERS)
+    broker = get_broker(SLOW_QUEUE) if slow else get_broker()
+    return bool(broker.queue_size() >= settings.QUEUE_WORKERS)
 
 
-def beat() -> None:
-    """A sign that the queue and a worker are alive; asked for by the watcher, read by /healthz."""
-    Heartbeat.beat(WORKER)
+def ask_for_signs() -> None:
+    """Let a worker of each queue give a sign of life, unless nobody hears."""
+    if not is_queue_waiting():
+        async_task("operations.tasks.beat")
+    if not is_queue_waiting(slow=True):
+        async_task("operations.tasks.beat", COPIER, cluster=SLOW_QUEUE)
+
+
+def beat(name: str = WORKER) -> None:
+    """A sign that a queue and a worker of it are alive; asked for by the watcher, read by /healthz."""
+    Heartbeat.beat(name)
 
 
 def sweep() -> int:
     """Ring for what is due and held by nobody; returns how much that is."""
     close_old_connections()
-    due = Operation.objects.claimable().count()
-    if due and not is_queue_waiting():
-        ring(due)
-    return due
+    due = dict(Operation.objects.claimable().order_by().values_list("is_slow").annotate(Count("pk")))
+    for slow, count in due.items():
+        if not is_queue_waiting(slow=slow):
+            ring(count, slow=slow)
+    return sum(due.values())

@@ -10,22 +10,23 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from compute.models import Host
-from compute.watch import WATCHER, WORKER
+from compute.watch import WATCHER
 from operations.models import Heartbeat
+from operations.tasks import COPIER, WORKER
 
 ALIVE_S = 30
 
 
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 once the database, a worker and the watcher are alive, 503 otherwise; the same JSON in both cases."""
+    """200 once the database, workers of both queues and the watcher are alive, else 503; the same JSON in both."""
     try:
         beats = dict(Heartbeat.objects.values_list("name", "at"))
         hosts = dict(Host.objects.values_list("name", "seen_at"))
     except DatabaseError:
-        parts: dict[str, object] = {"database": False, "worker": False, "watcher": False, "hosts": {}}
+        parts: dict[str, object] = {"database": False, "worker": False, "copier": False, "watcher": False, "hosts": {}}
         return JsonResponse({"status": "unavailable", **parts}, status=503)
-    ages = {name: _age(beats.get(name)) for name in (WORKER, WATCHER)}
+    ages = {name: _age(beats.get(name)) for name in (WORKER, COPIER, WATCHER)}
     alive = {name: age is not None and age < ALIVE_S for name, age in ages.items()}
     healthy = all(alive.values())
     body = {

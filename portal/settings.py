@@ -38,6 +38,7 @@ INSTALLATION = str(  # the mark on our domains; the same on every machine of the
 TERMINATED_VISIBLE_FOR = timedelta(hours=1)
 STOP_GRACE_S = env_float("STOP_GRACE_S", 60)
 REBOOT_GRACE_S = env_float("REBOOT_GRACE_S", 240)
+LAYER_GRACE_S = env_float("LAYER_GRACE_S", 60)
 WATCH_INTERVAL_S = env_float("WATCH_INTERVAL_S", 1)
 
 INSTALLED_APPS = [
@@ -139,6 +140,10 @@ Q_CLUSTER: dict[str, Any] = {
     "poll": 0.1,
     "save_limit": -1,
     "label": "Queue",
+}
+# Slow operations copy whole disks: workers of their own, which nobody ends after a minute.
+Q_CLUSTER["ALT_CLUSTERS"] = {
+    "copies": {"workers": env_int("COPY_WORKERS", 1), "queue_limit": 1, "timeout": 6 * 3600, "retry": 24 * 3600}
 }
 REDIS_URL = env_str("REDIS_URL")
 if REDIS_URL:

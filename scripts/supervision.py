@@ -18,6 +18,7 @@ class Program:
     stop_signal: str = "TERM"
     stop_wait_s: int = 6
     whole_group: bool = True
+    environment: str = ""
 
 
 WEB = Program(
@@ -27,6 +28,13 @@ WEB = Program(
 )
 # Only the cluster's first process may get the signal: it then lets its workers finish what they are at.
 WORKER = Program("worker", f"{PYTHON} manage.py qcluster", stop_signal="INT", whole_group=False)
+COPIER = Program(
+    "copier",
+    f"{PYTHON} manage.py qcluster",
+    stop_signal="INT",
+    whole_group=False,
+    environment=',Q_CLUSTER_NAME="copies"',
+)
 WATCHER = Program("watcher", f"{PYTHON} manage.py watch")
 LIBVIRTD = Program("libvirtd", f"{PYTHON} -m compute.localhost.daemon", stop_wait_s=3)
 
@@ -36,7 +44,7 @@ def configuration(*, local_host: bool) -> str:
 
     libvirtd is outside the group: the supervisor stops the group at once, and only then what it talks to.
     """
-    together = (WEB, WORKER, WATCHER)
+    together = (WEB, WORKER, COPIER, WATCHER)
     parts = [supervisord_section()]
     if local_host:
         parts.append(program_section(LIBVIRTD, priority=10))
@@ -64,7 +72,7 @@ def program_section(program: Program, *, priority: int) -> str:
         f"[program:{program.name}]\n"
         f"command={program.command}\n"
         "directory=%(ENV_YUSHAN_ROOT)s\n"
-        f'environment=YUSHAN_PROGRAM="{program.name}"\n'
+        f'environment=YUSHAN_PROGRAM="{program.name}"{program.environment}\n'
         f"priority={priority}\n"
         "autostart=true\n"
         "autorestart=true\n"
