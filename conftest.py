@@ -18,10 +18,11 @@ from compute.models import Host, Instance, InstanceType
 from compute.reconcile import reconcile
 from networking.services import default_network
 from operations.models import Operation
-from operations.tasks import work
+from operations.tasks import work, work_slowly
 from portal.audit import Actor, Door
 from portal.models import Membership, Role, Tenant, User
-from storage.models import Datastore, Image, ImageState
+from storage.models import Image
+from storage.tests.making import make_image
 
 
 def examples(count: int) -> int:
@@ -84,10 +85,7 @@ def types(db) -> dict[str, InstanceType]:
 
 @pytest.fixture
 def image(db) -> Image:
-    datastore = Datastore.objects.create(name="simulated", backend="simulated", path="/nowhere")
-    return Image.objects.create(
-        datastore=datastore, name="tiny", state=ImageState.AVAILABLE, is_public=True, path="/nowhere/tiny.qcow2"
-    )
+    return make_image("tiny", is_public=True)
 
 
 @pytest.fixture
@@ -121,6 +119,7 @@ def settle() -> Callable[[], None]:
     def go(rounds: int = 6) -> None:
         for _ in range(rounds):
             work()
+            work_slowly()
             look()
             if not Operation.objects.claimable().exists():
                 return

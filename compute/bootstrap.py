@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -11,12 +10,15 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.utils import timezone
 
 from compute.models import Host, InstanceType
 from operations.models import Heartbeat
 from portal.demo import make_demo, welcome
-from storage.files import backend_of
-from storage.models import Datastore, Image, ImageState
+from storage.backends.base import LayerFile, Limits
+from storage.files import GIB, backend_of
+from storage.models import Datastore, Image, ImageDevice, ImageState, Layer, Snapshot, SnapshotState
+from storage.watching import look_at
 
 INSTANCE_TYPES = [  # name, vCPUs, MiB, GiB of root disk
     ("t2.nano", 1, 512, 8),
@@ -36,6 +38,7 @@ INSTANCE_TYPES = [  # name, vCPUs, MiB, GiB of root disk
     ("c5.xlarge", 4, 8192, 16),
 ]
 IMAGE_NAME = "yushan-tiny"
+DEMO_OVERCOMMIT = 20.0
 LOCAL = "localhost"
 SIMULATED = re.compile(r"^simulated:(\d{1,5})$")
 
@@ -76,29 +79,46 @@ def _write_welcome(hosts: str) -> None:
 
 def _datastore(backend: str, options: dict[str, str] | None = None) -> Datastore:
     path = settings.DATA_DIR / "datastore"
+    reached = {"backend": backend, "path": str(path), "options": options or {}}
     datastore, _made = Datastore.objects.update_or_create(
         name="local" if backend == "directory" else "simulated",
-        defaults={"backend": backend, "path": str(path), "options": options or {}},
+        defaults=reached,
+        # Demo disks are mostly empty; a machine to try things on need not hold what they could grow to.
+        create_defaults={**reached, "overcommit": DEMO_OVERCOMMIT},
     )
+    look_at(datastore)
     return datastore
 
 
-def _image(datastore: Datastore, path: str, sha256: str = "") -> None:
+@transaction.atomic
+def _image(datastore: Datastore, file_name: str, sha256: str = "", size_gib: int = 1) -> None:
     """The public image; a new build of it becomes a new row, and the old one is deregistered, not removed."""
     current = Image.objects.filter(tenant=None, name=IMAGE_NAME, state=ImageState.AVAILABLE)
-    if current.filter(path=path).exists():
+    if current.filter(root_snapshot__layer__path=file_name).exists():
         return
     current.update(state=ImageState.DEREGISTERED)
-    Image.objects.create(
-        datastore=datastore,
+    layer = Layer.objects.create(
+        datastore=datastore, path=file_name, size_gib=size_gib, sha256=sha256, made_at=timezone.now()
+    )
+    snapshot = Snapshot.objects.create(
+        layer=layer,
+        size_gib=size_gib,
+        state=SnapshotState.COMPLETED,
+        progress=100,
+        is_public=True,
+        description=f"Root disk of {IMAGE_NAME}",
+        completed_at=timezone.now(),
+    )
+    image = Image.objects.create(
         name=IMAGE_NAME,
         description="Tiny Linux (Debian kernel, busybox, dropbear); boots in seconds",
         state=ImageState.AVAILABLE,
         is_public=True,
-        path=path,
-        sha256=sha256,
+        root_snapshot=snapshot,
+        size_gib=size_gib,
         login_user="root",
     )
+    ImageDevice.objects.create(image=image, device_name=image.root_device_name, snapshot=snapshot, size_gib=size_gib)
 
 
 def _simulated(count: int) -> str:
@@ -131,8 +151,9 @@ def _local() -> str:
     datastore = _datastore("directory", {"qemu_user": UNPRIVILEGED if paths.as_root else ""})
     built = Path(os.environ.get("GUEST_IMAGE_DIR") or paths.guest_image)
     name = f"tiny-{(built / 'tiny.stamp').read_text().strip()}"
-    path = backend_of(datastore).add_image(name, str(built / f"{name}.qcow2"))
-    _image(datastore, path, hashlib.sha256(Path(path).read_bytes()).hexdigest())
+    backend, file = backend_of(datastore), LayerFile(f"images/{name}.qcow2")
+    size_bytes = backend.take(str(built / f"{name}.qcow2"), file, Limits(virtual_bytes=64 * GIB))
+    _image(datastore, file.name, backend.checksum(file.name), -(-size_bytes // GIB))
     kind = accelerator(settings.DATA_DIR, built / f"{name}.vmlinuz")
     memory_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     before = Host.objects.filter(name=LOCAL).values_list("options", flat=True).first() or {}

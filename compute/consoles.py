@@ -9,7 +9,7 @@ from django.utils import timezone
 from compute.drivers.base import DomainReport, Driver
 from compute.models import ConsoleOutput, Host, Instance
 from storage.files import backend_of
-from storage.models import Volume
+from storage.models import Datastore
 
 KEPT_BYTES = 64 * 1024
 
@@ -47,9 +47,9 @@ class ConsoleKeeper:
 
 
 def console_log_of(name: str) -> str:
-    """The path of an instance's serial log in its datastore; empty if it has no disk."""
-    volume = Volume.objects.filter(instance_id=name).select_related("datastore").first()
-    return backend_of(volume.datastore).console_log(name) if volume else ""
+    """The path of an instance's serial log in its datastore; empty if there is no such instance."""
+    datastore = Datastore.objects.filter(pk__in=Instance.objects.filter(ec2_id=name).values("datastore")).first()
+    return backend_of(datastore).console_log(name) if datastore else ""
 
 
 def store_consoles(texts: dict[str, bytes]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from django.conf import settings
 
-from compute.drivers.base import Disk, DomainSpec, Driver, Interface, PortTaken
+from compute.drivers.base import Backing, Disk, DomainSpec, Driver, Interface, PortTaken, Secret
 from compute.models import Host, Instance
 from compute.seed import seed_iso
 from networking.backends import usermode
@@ -15,8 +15,8 @@ from networking.backends.usermode import Ingress, Plan
 from networking.forwards import PortForward
 from networking.models import NetworkInterface, SecurityGroupRule
 from operations.performers import Refused
-from storage.files import backend_of, make_volume_file
-from storage.models import Datastore, Volume
+from storage.files import backend_of, ready_layer
+from storage.models import Datastore, Layer, Volume
 
 logger = logging.getLogger(__name__)
 
@@ -25,16 +25,15 @@ PORT_TRIES = 5
 
 def prepare(instance: Instance, host: Host, driver: Driver) -> None:
     """Make what the domain needs, then start it.  Raises DriverError, StorageError or Refused; safe to repeat."""
-    volumes = list(
-        Volume.objects.filter(instance_id=instance.ec2_id).select_related("datastore", "image").order_by("device")
-    )
+    volumes = disks_in_order(instance)
     interfaces = list(NetworkInterface.objects.filter(instance_id=instance.ec2_id).select_related("subnet"))
-    disks = [_disk(volume, n) for n, volume in enumerate(volumes)]
-    datastore = volumes[0].datastore
+    disks = [disk_of(volume, ready_layer(volume), host) for volume in volumes]
+    disks = [replace(disk, target=f"vd{chr(ord('a') + n)}") for n, disk in enumerate(disks)]
+    datastore = instance.datastore
+    assert datastore is not None
     backend = backend_of(datastore)
-    seed = backend.write_instance_file(instance.ec2_id, "seed.iso", _seed(instance))
+    seed = _on_host(host, datastore, backend.write_instance_file(instance.ec2_id, "seed.iso", _seed(instance)))
     disks.append(Disk(path=seed, format="raw", target="hdc", read_only=True, cdrom=True))
-    disks = [replace(disk, path=_on_host(host, datastore, disk.path)) for disk in disks]
     console_log = _on_host(host, datastore, backend.console_log(instance.ec2_id))
     taken: set[tuple[str, int]] = set()
     for attempt in range(PORT_TRIES):
@@ -72,13 +71,31 @@ def _seed(instance: Instance) -> bytes:
         raise Refused(f"Client.InvalidParameterValue: {why}") from error
 
 
-def _disk(volume: Volume, index: int) -> Disk:
-    return Disk(
-        path=make_volume_file(volume),
-        format="qcow2",
-        target=f"vd{chr(ord('a') + index)}",
-        serial=volume.ec2_id.replace("-", "")[:20],
+def disks_in_order(instance: Instance) -> list[Volume]:
+    """The volumes of an instance that are to be there when it starts, the root disk first."""
+    rows = Volume.objects.filter(instance_id=instance.ec2_id).select_related("datastore", "key")
+    root = instance.image.root_device_name
+    return sorted(rows, key=lambda volume: (volume.device != root, volume.device))
+
+
+def disk_of(volume: Volume, layer: Layer, host: Host, target: str = "") -> Disk:
+    """The volume as a disk of a domain on this host, written to in this layer."""
+    backend = backend_of(volume.datastore)
+    top, *backing = (
+        Backing(_on_host(host, volume.datastore, backend.path(each.file_name)), _secret(each)) for each in layer.chain()
     )
+    return Disk(
+        path=top.path,
+        format="qcow2",
+        target=target,
+        serial=volume.serial,
+        secret=top.secret,
+        backing=tuple(backing),
+    )
+
+
+def _secret(layer: Layer) -> Secret | None:
+    return Secret(str(layer.key.uuid), layer.key.passphrase) if layer.key else None
 
 
 def _plan(interface: NetworkInterface, host: Host, taken: set[tuple[str, int]]) -> Plan:

@@ -26,6 +26,7 @@ from portal.models.tag import MAX_VALUE
 from portal.quota_views import Meter, meters
 from storage.models import Image, ImageState, launchable_by
 
+LAUNCHED = (Resource.INSTANCES, Resource.VCPUS, Resource.MEMORY_MIB, Resource.VOLUMES, Resource.VOLUME_GIB)
 NEW_GROUP = "new"
 NO_KEY = "none"
 FIELD_OF = {  # where a refusal is shown, by the resource that lacks or by the error's code
@@ -181,8 +182,7 @@ class LaunchForm(forms.Form):
 
     def meters(self) -> list[Meter]:
         """The tenant's quotas with what this launch would take, as far as that is known."""
-        shown = (*(r for r in Resource if r != Resource.ADDRESSES),)
-        return meters(self.tenant, self.amounts(), shown)
+        return meters(self.tenant, self.amounts(), LAUNCHED)
 
     def amounts(self) -> dict[str, int]:
         values = self.known

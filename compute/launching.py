@@ -22,8 +22,8 @@ from portal.audit import Actor
 from portal.errors import CloudError, QuotaExceeded
 from portal.models import Resource, Tenant
 from portal.tags import add_tags, check_tags
-from storage.models import Image, Volume
-from storage.services import create_root_volumes, default_datastore
+from storage.models import Datastore, Image, Volume
+from storage.services import NewDisk, create_launch_volumes, root_disk
 
 MAX_USER_DATA = 16 * 1024
 MAX_COUNT = 1000
@@ -48,6 +48,7 @@ class Launch:
     root_size_gib: int | None = None
     root_volume_type: str = "gp3"
     delete_root_on_termination: bool = True
+    more_disks: Sequence[NewDisk] = ()  # beside the root disk
     shutdown_behavior: str = ShutdownBehavior.STOP
     disable_api_termination: bool = False
     disable_api_stop: bool = False
@@ -69,9 +70,19 @@ class Launch:
             Resource.INSTANCES: 1,
             Resource.VCPUS: self.instance_type.vcpus,
             Resource.MEMORY_MIB: self.instance_type.memory_mib,
-            Resource.VOLUMES: 1,
-            Resource.VOLUME_GIB: self.disk_gib,
+            Resource.VOLUMES: 1 + len(self.more_disks),
+            Resource.VOLUME_GIB: self.disk_gib + sum(disk.size_gib for disk in self.more_disks),
         }
+
+    @property
+    def disks(self) -> list[NewDisk]:
+        root = root_disk(
+            self.image,
+            size_gib=self.disk_gib,
+            volume_type=self.root_volume_type,
+            delete_on_termination=self.delete_root_on_termination,
+        )
+        return [root, *self.more_disks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +154,11 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
         tenant=tenant, client_token=launch.client_token or None, digest=launch.digest, requester=actor.name
     )
     count = _reserve(tenant, launch)
-    instances = Instance.objects.bulk_create(_instance(tenant, launch, reservation, n) for n in range(count))
+    disks = launch.disks
+    home = disks[0].datastore
+    instances = Instance.objects.bulk_create(_instance(tenant, launch, reservation, home, n) for n in range(count))
     ids = ids_of(instances)
-    volumes = create_root_volumes(
-        tenant,
-        ids,
-        image=launch.image,
-        datastore=default_datastore(),
-        size_gib=launch.disk_gib,
-        volume_type=launch.root_volume_type,
-        zone=launch.subnet.zone,
-        delete_on_termination=launch.delete_root_on_termination,
-    )
+    volumes = create_launch_volumes(tenant, ids, disks, zone=launch.subnet.zone)
     interfaces = interfaces_for(
         ids,
         launch.subnet,
@@ -194,7 +198,7 @@ def _reserve_for(tenant: Tenant, launch: Launch, count: int) -> int:
     return count
 
 
-def _instance(tenant: Tenant, launch: Launch, reservation: Reservation, index: int) -> Instance:
+def _instance(tenant: Tenant, launch: Launch, reservation: Reservation, home: Datastore, index: int) -> Instance:
     key, instance_type, now = launch.key_pair, launch.instance_type, timezone.now()
     return Instance(
         tenant=tenant,
@@ -208,6 +212,7 @@ def _instance(tenant: Tenant, launch: Launch, reservation: Reservation, index: i
         user_data=launch.user_data,
         vcpus_reserved=instance_type.vcpus,
         memory_reserved_mib=instance_type.memory_mib,
+        datastore=home,
         zone=launch.subnet.zone or settings.DEFAULT_ZONE,
         subnet_id_text=launch.subnet.ec2_id,
         vpc_id_text=launch.subnet.vpc.ec2_id,

@@ -24,8 +24,8 @@ from networking.services import release_interfaces
 from operations.models import LostClaim, Operation
 from operations.performers import Again, Performer, Refused, TryLater, register
 from storage.backends.base import StorageError
-from storage.files import backend_of, delete_volume_files
-from storage.models import Datastore, Volume, VolumeState
+from storage.files import backend_of, delete_files
+from storage.models import AttachmentState, Datastore, Volume, VolumeState
 from storage.services import forget_volumes
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def _driver(host: Host) -> Driver:
 
 
 def _instance(operation: Operation) -> Instance:
-    related = Instance.objects.select_related("host", "image", "instance_type", "tenant")
+    related = Instance.objects.select_related("host", "image", "instance_type", "tenant", "datastore")
     return related.get(ec2_id=operation.resource_id)
 
 
@@ -86,7 +86,9 @@ def start(operation: Operation) -> Again | None:
             prepare(instance, host, driver)
     try:
         with operation.closing():
-            Volume.objects.filter(instance_id=instance.ec2_id).update(state=VolumeState.IN_USE)
+            Volume.objects.filter(instance_id=instance.ec2_id).update(
+                state=VolumeState.IN_USE, attachment_state=AttachmentState.ATTACHED
+            )
             settle_running(instance)
     except LostClaim:
         _leave_nothing(instance)
@@ -208,12 +210,19 @@ def terminate(operation: Operation) -> Again | None:
     volumes = Volume.objects.filter(instance_id=instance.ec2_id)
     ending = volumes.filter(delete_on_termination=True)
     with _insisting():
-        delete_volume_files(ending)
-        for volume in volumes.select_related("datastore")[:1]:
-            backend_of(volume.datastore).delete_instance_dir(instance.ec2_id)
+        for volume in ending.select_related("layer__datastore", "next_layer__datastore"):
+            delete_files(volume)
+        if instance.datastore is not None:
+            backend_of(instance.datastore).delete_instance_dir(instance.ec2_id)
     with operation.closing():
         forget_volumes(ending)
-        volumes.update(instance_id="", device="", state=VolumeState.AVAILABLE, attached_at=None)
+        volumes.update(
+            instance_id="",
+            device="",
+            attachment_state=AttachmentState.NONE,
+            state=VolumeState.AVAILABLE,
+            attached_at=None,
+        )
         release_interfaces([instance.ec2_id])
         if instance.state != S.TERMINATED:
             settle_terminated(instance)

@@ -45,7 +45,8 @@ def _only(rows: QuerySet[Row]) -> Row | None:
 def image_named(tenant: Tenant, image_id: str) -> Image:
     if not looks_like("ami", image_id):
         raise ApiError("InvalidAMIID.Malformed", f'Invalid id: "{image_id[:40]}" (expecting "ami-...")')
-    image = _only(Image.objects.filter(launchable_by(tenant), ec2_id=image_id))
+    rows = Image.objects.select_related("root_snapshot__layer__datastore")
+    image = _only(rows.filter(launchable_by(tenant), ec2_id=image_id))
     if image is None or image.state == ImageState.DEREGISTERED:
         raise ApiError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     if image.state != ImageState.AVAILABLE:
@@ -162,7 +163,7 @@ def _root_volume(image: Image, ebs: dict[str, Any]) -> dict[str, Any]:
                 found["root_volume_type"] = value
             case "DeleteOnTermination":
                 found["delete_root_on_termination"] = value
-            case "SnapshotId" if value == image.root_snapshot_id:
+            case "SnapshotId" if image.root_snapshot and value == image.root_snapshot.ec2_id:
                 pass
             case "SnapshotId":
                 raise ApiError("InvalidBlockDeviceMapping", "The root device's snapshot must be the image's own")

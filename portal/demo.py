@@ -27,6 +27,8 @@ def demo_limits(instances: int) -> dict[str, int]:
         Resource.VOLUMES: 5 * instances,
         Resource.VOLUME_GIB: 100 * instances,
         Resource.ADDRESSES: 5,
+        Resource.SNAPSHOTS: 10 * instances,
+        Resource.IMAGES: 50,
     }
 
 

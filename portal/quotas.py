@@ -20,6 +20,8 @@ CODES: dict[str, str] = {
     Resource.VOLUMES: "VolumeLimitExceeded",
     Resource.VOLUME_GIB: "VolumeLimitExceeded",
     Resource.ADDRESSES: "AddressLimitExceeded",
+    Resource.SNAPSHOTS: "SnapshotLimitExceeded",
+    Resource.IMAGES: "ImageLimitExceeded",
 }
 
 

@@ -21,6 +21,8 @@ DEFAULT_LIMITS: dict[str, int] = {
     Resource.VOLUMES: 60,
     Resource.VOLUME_GIB: 1000,
     Resource.ADDRESSES: 5,
+    Resource.SNAPSHOTS: 200,
+    Resource.IMAGES: 50,
 }
 
 

@@ -34,11 +34,10 @@ class ImageAdmin(Page):
         "is_public",
         "size_gib",
         "architecture",
-        "datastore",
         "created_at",
     ]
-    list_filter = ["state", "is_public", "architecture", "datastore", "tenant"]
-    list_select_related = ["tenant", "datastore"]
+    list_filter = ["state", "is_public", "architecture", "tenant"]
+    list_select_related = ["tenant"]
     search_fields = ["name", "ec2_id"]
     fields = [
         ("name", "ec2_id", "state"),
@@ -46,8 +45,7 @@ class ImageAdmin(Page):
         ("tenant", "is_public"),
         ("architecture", "virtualization", "root_device_name"),
         ("size_gib", "login_user"),
-        ("datastore", "path"),
-        ("sha256", "created_at"),
+        ("root_snapshot", "created_at"),
     ]
     readonly_fields = [
         "ec2_id",
@@ -55,9 +53,7 @@ class ImageAdmin(Page):
         "tenant",
         "architecture",
         "virtualization",
-        "datastore",
-        "path",
-        "sha256",
+        "root_snapshot",
         "created_at",
     ]
     actions = ["deregister"]

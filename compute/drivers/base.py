@@ -41,16 +41,44 @@ class Power(StrEnum):
     UNKNOWN = "unknown"  # the host has not reported, or is still starting it
 
 
+class Capability(StrEnum):
+    """What a driver may be able to do; what is missing is refused by name before anything starts."""
+
+    EVENTS = "events"
+    HOT_PLUG = "hot-plug"  # disks of a running domain come, go and grow
+    LIVE_SNAPSHOT = "live-snapshot"  # a running domain's disks go on in new layers, all at one instant
+    LIVE_PULL = "live-pull"  # a running domain's disk takes into itself what it stands on
+    ENCRYPTION = "encryption"  # layers encrypted with LUKS
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A passphrase, and the name under which a hypervisor keeps it; the same layer's is always called the same."""
+
+    uuid: str
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """A layer that a disk stands on, as the host sees it."""
+
+    path: str
+    secret: Secret | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One disk of a domain, as the host sees it."""
+    """One disk of a domain, as the host sees it.  ``backing`` is all that a qcow2 file stands on, the top first."""
 
     path: str
     format: str  # "qcow2" or "raw"
     target: str  # the name the domain gives it: "vda"
-    serial: str = ""  # seen inside the guest, at most 20 characters
+    serial: str = ""  # seen inside the guest, at most 20 characters; one of a kind in the domain
     read_only: bool = False
     cdrom: bool = False
+    secret: Secret | None = None
+    backing: tuple[Backing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +146,14 @@ class HostSettings:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """How far a disk of a running domain is with taking in what it stands on."""
+
+    done_bytes: int
+    total_bytes: int
+
+
 PowerListener = Callable[[str, Power], None]
 
 
@@ -129,7 +165,7 @@ class Driver(ABC):
     exists on the host only while it runs: one that is off is gone.  Connections open lazily, after the fork.
     """
 
-    capabilities: frozenset[str] = frozenset()
+    capabilities: frozenset[Capability] = frozenset()
 
     def __init__(self, host: HostSettings) -> None:
         self.host = host
@@ -165,6 +201,45 @@ class Driver(ABC):
     @abstractmethod
     def console_output(self, name: str, console_log: str, limit: int = 65536) -> bytes:
         """The last ``limit`` bytes of the domain's serial log, also after its end; empty if there is none."""
+
+    # --- disks of a running domain; a driver without the capability raises NotSupported ---------------------------
+
+    def disks(self, name: str) -> dict[str, tuple[str, ...]]:
+        """The paths of the layers of each disk that has a serial, the top first; empty if the domain is off."""
+        raise self._lacks(Capability.HOT_PLUG)
+
+    def attach(self, name: str, disk: Disk) -> None:
+        """Plug a disk in.  Quiet if the domain has one of this serial; raises DriverError if it is off."""
+        raise self._lacks(Capability.HOT_PLUG)
+
+    def detach(self, name: str, serial: str) -> None:
+        """Ask the guest to let go of a disk and return at once; ``disks`` says when it has.  Quiet if it is gone."""
+        raise self._lacks(Capability.HOT_PLUG)
+
+    def resize(self, name: str, serial: str, size_bytes: int) -> None:
+        """Make a disk larger, seen by the guest at once.  Quiet if it is that large already."""
+        raise self._lacks(Capability.HOT_PLUG)
+
+    def snapshot(self, name: str, overlays: Mapping[str, Disk]) -> None:
+        """Let the disks of these serials go on in new layers, which exist already and stand on what was written to
+        until now; all at one instant, or none.  Quiet about those that are on them already.
+        """
+        raise self._lacks(Capability.LIVE_SNAPSHOT)
+
+    def pull(self, name: str, serial: str, base: str | None) -> None:
+        """Begin to take into the top layer what lies between it and the layer at ``base`` (None: all), and return."""
+        raise self._lacks(Capability.LIVE_PULL)
+
+    def pulling(self, name: str, serial: str) -> Pull | None:
+        """How far that is; None once it has ended, well or not: ``disks`` then says which."""
+        raise self._lacks(Capability.LIVE_PULL)
+
+    def stop_pulling(self, name: str, serial: str) -> None:
+        """Give it up; what was taken in stays, and nothing is lost."""
+        raise self._lacks(Capability.LIVE_PULL)
+
+    def _lacks(self, capability: Capability) -> NotSupported:
+        return NotSupported(f"host {self.host.name} ({type(self).__name__}) is not capable of {capability}")
 
     def listen(self, listener: PowerListener) -> None:  # noqa: B027 - a driver without events is polled
         """Call ``listener(name, power)`` from another thread as things happen, until closed."""

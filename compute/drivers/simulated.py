@@ -2,20 +2,24 @@
 
 A full citizen: it obeys the contract, survives restarts, and delays, hangs or fails when the host's options say so:
 ``delay_s`` (each start takes so long), ``fail`` (names of methods that are refused), ``unreachable`` (nobody
-answers), ``stubborn`` (guests ignore the power button), ``boot_s`` (how long until a guest acts on it).
+answers), ``stubborn`` (guests ignore the power button), ``boot_s`` (how long until a guest acts on it); disks that are
+unplugged from stubborn guests stay.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from compute.drivers.base import (
+    Capability,
+    Disk,
     DomainReport,
     DomainSpec,
     Driver,
@@ -24,6 +28,7 @@ from compute.drivers.base import (
     HostSettings,
     HostUnreachable,
     Power,
+    Pull,
 )
 
 SCHEMA = """
@@ -31,6 +36,10 @@ CREATE TABLE IF NOT EXISTS domain (
     host TEXT, name TEXT, uuid TEXT, installation TEXT, vcpus INTEGER, memory_mib INTEGER,
     started_at REAL, boots INTEGER,
     PRIMARY KEY (host, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS disk (
+    host TEXT, name TEXT, serial TEXT, layers TEXT, size_bytes INTEGER,
+    PRIMARY KEY (host, name, serial)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS console (host TEXT, name TEXT, text TEXT, PRIMARY KEY (host, name)) WITHOUT ROWID;
 """
@@ -60,6 +69,8 @@ _file = _File()
 
 class SimulatedDriver(Driver):
     """One simulated host."""
+
+    capabilities = frozenset(Capability) - {Capability.EVENTS}
 
     def __init__(self, host: HostSettings) -> None:
         super().__init__(host)
@@ -128,6 +139,8 @@ class SimulatedDriver(Driver):
                 (self.host.name, spec.name, spec.uuid, spec.installation, spec.vcpus, spec.memory_mib, time.time()),
             )
             if inserted.rowcount:
+                for disk in spec.disks:
+                    self._plug(db, spec.name, disk)
                 self._say(db, spec.name, f"simulated guest {spec.name} booting\n{spec.name} login: ")
 
     def shutdown(self, name: str) -> None:
@@ -154,6 +167,84 @@ class SimulatedDriver(Driver):
             row = db.execute("SELECT text FROM console WHERE host = ? AND name = ?", (self.host.name, name)).fetchone()
         return row[0].encode()[-limit:] if row else b""
 
+    def disks(self, name: str) -> dict[str, tuple[str, ...]]:
+        with self._asked("disks") as db:
+            rows = db.execute(
+                "SELECT serial, layers FROM disk WHERE host = ? AND name = ?", (self.host.name, name)
+            ).fetchall()
+        return {serial: tuple(json.loads(layers)) for serial, layers in rows}
+
+    def attach(self, name: str, disk: Disk) -> None:
+        with self._asked("attach") as db:
+            self._running(db, name)
+            self._plug(db, name, disk)
+
+    def detach(self, name: str, serial: str) -> None:
+        with self._asked("detach") as db:
+            if self._mine(db, name) and not self.host.options.get("stubborn"):
+                db.execute(
+                    "DELETE FROM disk WHERE host = ? AND name = ? AND serial = ?", (self.host.name, name, serial)
+                )
+
+    def resize(self, name: str, serial: str, size_bytes: int) -> None:
+        with self._asked("resize") as db:
+            self._layers(db, name, serial)
+            db.execute(
+                "UPDATE disk SET size_bytes = max(size_bytes, ?) WHERE host = ? AND name = ? AND serial = ?",
+                (size_bytes, self.host.name, name, serial),
+            )
+
+    def snapshot(self, name: str, overlays: Mapping[str, Disk]) -> None:
+        with self._asked("snapshot") as db:
+            self._running(db, name)
+            before = {serial: self._layers(db, name, serial) for serial in overlays}
+            for serial, disk in overlays.items():
+                if before[serial][0] != disk.path:
+                    self._set_layers(db, name, serial, [disk.path, *before[serial]])
+
+    def pull(self, name: str, serial: str, base: str | None) -> None:
+        """Done at once: there is nothing to copy."""
+        with self._asked("pull") as db:
+            layers = self._layers(db, name, serial)
+            if base is not None and base not in layers:
+                raise DriverError(f"disk {serial} of {name} does not stand on {base}")
+            rest = layers[layers.index(base) :] if base is not None else []
+            self._set_layers(db, name, serial, [layers[0], *rest])
+
+    def pulling(self, name: str, serial: str) -> Pull | None:
+        with self._asked("pulling"):
+            pass
+        return None
+
+    def stop_pulling(self, name: str, serial: str) -> None:
+        with self._asked("stop_pulling"):
+            pass
+
+    def _plug(self, db: sqlite3.Connection, name: str, disk: Disk) -> None:
+        if disk.serial:
+            layers = json.dumps([disk.path, *(backing.path for backing in disk.backing)])
+            db.execute("INSERT OR IGNORE INTO disk VALUES (?, ?, ?, ?, 0)", (self.host.name, name, disk.serial, layers))
+
+    def _running(self, db: sqlite3.Connection, name: str) -> None:
+        if not self._mine(db, name):
+            raise DriverError(f"{name} is off on host {self.host.name}; start it first")
+
+    def _layers(self, db: sqlite3.Connection, name: str, serial: str) -> list[str]:
+        self._running(db, name)
+        row = db.execute(
+            "SELECT layers FROM disk WHERE host = ? AND name = ? AND serial = ?", (self.host.name, name, serial)
+        ).fetchone()
+        if row is None:
+            raise DriverError(f"{name} on host {self.host.name} has no disk {serial}")
+        layers: list[str] = json.loads(row[0])
+        return layers
+
+    def _set_layers(self, db: sqlite3.Connection, name: str, serial: str, layers: list[str]) -> None:
+        db.execute(
+            "UPDATE disk SET layers = ? WHERE host = ? AND name = ? AND serial = ?",
+            (json.dumps(layers), self.host.name, name, serial),
+        )
+
     def _mine(self, db: sqlite3.Connection, name: str) -> bool:
         """Whether there is such a domain.  Raises DriverError if it is not of this installation."""
         row = self._row(db, name)
@@ -162,8 +253,7 @@ class SimulatedDriver(Driver):
         return row is not None
 
     def _boot_again(self, db: sqlite3.Connection, name: str, *, is_heard: bool = True) -> None:
-        if not self._mine(db, name):
-            raise DriverError(f"{name} is off on host {self.host.name}; start it first")
+        self._running(db, name)
         if not is_heard:
             return
         db.execute(
@@ -173,7 +263,8 @@ class SimulatedDriver(Driver):
         self._say(db, name, f"\nreboot: Restarting system\nsimulated guest {name} booting\n{name} login: ")
 
     def _remove(self, db: sqlite3.Connection, name: str) -> None:
-        db.execute("DELETE FROM domain WHERE host = ? AND name = ?", (self.host.name, name))
+        for table in ("domain", "disk"):
+            db.execute(f"DELETE FROM {table} WHERE host = ? AND name = ?", (self.host.name, name))  # noqa: S608
 
     def _say(self, db: sqlite3.Connection, name: str, text: str) -> None:
         db.execute(

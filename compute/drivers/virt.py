@@ -13,6 +13,7 @@ from typing import Any
 import libvirt
 
 from compute.drivers.base import (
+    Capability,
     DomainReport,
     DomainSpec,
     Driver,
@@ -75,7 +76,7 @@ def power_after(event: int, detail: int) -> Power | None:
 class LibvirtDriver(Driver):
     """A host reached by libvirt; options["installation"] tells which domains are ours."""
 
-    capabilities = frozenset({"events"})
+    capabilities = frozenset({Capability.EVENTS})
 
     def __init__(self, host: HostSettings) -> None:
         super().__init__(host)

@@ -20,7 +20,7 @@ from compute.models.key_pair import KeyPair
 from compute.states import InstanceState, sources_of
 from portal.ids import looks_like, new_id
 from portal.models import Tenant
-from storage.models import Image
+from storage.models import Datastore, Image
 
 KIND = "instance"
 
@@ -111,6 +111,7 @@ class Instance(models.Model):
     vcpus_reserved = models.PositiveIntegerField(default=0)  # of the quota, until it ends
     memory_reserved_mib = models.PositiveIntegerField(default=0)
 
+    datastore = models.ForeignKey(Datastore, null=True, on_delete=models.PROTECT, related_name="+")  # of its directory
     zone = models.CharField(max_length=40)
     subnet_id_text = models.CharField(max_length=40, blank=True)
     vpc_id_text = models.CharField(max_length=40, blank=True)

@@ -40,7 +40,7 @@ IMAGE_FILTERS: Table = {
     "block-device-mapping.delete-on-termination": always("true"),
     "block-device-mapping.device-name": "root_device_name",
     "block-device-mapping.encrypted": always("false"),
-    "block-device-mapping.snapshot-id": "root_snapshot_id",
+    "block-device-mapping.snapshot-id": "root_snapshot__ec2_id",
     "block-device-mapping.volume-size": _size,
     "block-device-mapping.volume-type": always("gp3"),
     "creation-date": moment("created_at"),
@@ -79,7 +79,7 @@ def describe_images(
 ) -> Reply:
     """The tenant's own and the public ones."""
     page = Page(call, max_results, next_token, ids=image_ids, ids_name="ImageIds", least=1)
-    rows = KINDS["ami"].rows(call.tenant).select_related("tenant")
+    rows = KINDS["ami"].rows(call.tenant).select_related("tenant", "root_snapshot")
     if owners or executable_users:
         rows = rows.filter(_owned_by(owners, call.tenant), _executable_by(executable_users, call.tenant))
     found, token = listed(call, "ami", ids=image_ids, filters=filters, table=IMAGE_FILTERS, page=page, rows=rows)

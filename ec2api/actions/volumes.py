@@ -42,7 +42,7 @@ VOLUME_FILTERS: Table = {
     "fast-restored": always("false"),
     "multi-attach-enabled": always("false"),
     "size": number("size_gib"),
-    "snapshot-id": "image__root_snapshot_id",
+    "snapshot-id": "snapshot_id",
     "status": "state",
     "volume-id": "ec2_id",
     "volume-type": "volume_type",
@@ -59,7 +59,7 @@ def describe_volumes(
     next_token: str = "",
 ) -> Reply:
     page = Page(call, max_results, next_token, ids=volume_ids, ids_name="VolumeIds")
-    rows = Volume.objects.filter(tenant=call.tenant).select_related("image")
+    rows = Volume.objects.filter(tenant=call.tenant)
     found, token = listed(call, "vol", ids=volume_ids, filters=filters, table=VOLUME_FILTERS, page=page, rows=rows)
     tags = tags_by_id(call.tenant, "volume", [each.ec2_id for each in found])
     return {"Volumes": [volume(each, tags) for each in found], "NextToken": token}

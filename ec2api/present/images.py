@@ -32,7 +32,7 @@ def image(row: Image, tags: Tags) -> ImageTypeDef:
                 "Ebs": {
                     "DeleteOnTermination": True,
                     "Encrypted": False,
-                    "SnapshotId": row.root_snapshot_id,
+                    "SnapshotId": row.root_snapshot.ec2_id if row.root_snapshot else "",
                     "VolumeSize": row.size_gib,
                     "VolumeType": "gp3",
                 },

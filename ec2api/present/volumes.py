@@ -16,13 +16,13 @@ def volume(row: Volume, tags: Tags) -> VolumeTypeDef:
     described: VolumeTypeDef = {
         "VolumeId": row.ec2_id,
         "Size": row.size_gib,
-        "SnapshotId": row.image.root_snapshot_id if row.image else "",
+        "SnapshotId": row.snapshot_id,
         "AvailabilityZone": row.zone,
         "AvailabilityZoneId": zone_id(row.zone),
         "State": row.state,  # type: ignore[typeddict-item]
         "CreateTime": row.created_at,
         "Attachments": [],
-        "Encrypted": False,
+        "Encrypted": row.is_encrypted,
         "VolumeType": row.volume_type,  # type: ignore[typeddict-item]
         "MultiAttachEnabled": False,
         "FastRestored": False,

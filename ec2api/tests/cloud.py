@@ -24,11 +24,12 @@ from compute.drivers import driver_for
 from compute.models import Host, InstanceType
 from compute.reconcile import reconcile, restarted
 from operations.models import Operation
-from operations.tasks import work
+from operations.tasks import work, work_slowly
 from portal.audit import Actor, Door
 from portal.models import AccessKey, Quota, Role, Tenant, User
 from portal.tenants import add_member, create_access_key, create_tenant
-from storage.models import Datastore, Image, ImageState
+from storage.models import Image
+from storage.tests.making import make_image
 
 SETUP = Actor(user=None, door=Door.COMMAND)
 ENDPOINT = "http://testserver"
@@ -132,10 +133,7 @@ def new_hosts(count: int = 2) -> None:
 
 
 def new_image() -> Image:
-    datastore = Datastore.objects.create(name="simulated", backend="simulated", path="/nowhere")
-    return Image.objects.create(
-        datastore=datastore, name="tiny", state=ImageState.AVAILABLE, is_public=True, path="simulated"
-    )
+    return make_image("tiny", is_public=True)
 
 
 def new_types() -> None:
@@ -151,6 +149,7 @@ def settle() -> None:
         Host.objects.update(seen_at=timezone.now())
         Operation.objects.open().update(due_at=timezone.now())
         work()
+        work_slowly()
         for host in Host.objects.all():
             domains = driver_for(host.driver, host.settings()).report().domains
             reconcile({host: domains})

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from compute.models import Host, InstanceType
 from ec2api.tests.cloud import settle
-from storage.models import Image, ImageState
+from storage.models import ImageState
+from storage.tests.making import make_image
 
 
 def statuses(ec2, **options) -> dict[str, str]:
@@ -88,10 +89,9 @@ def test_instance_types_and_offerings_come_in_pages(ec2, image):
 
 
 def test_images_are_the_public_ones_and_ones_own(ec2, image, account, neighbour):
-    common = {"datastore": image.datastore, "state": ImageState.AVAILABLE, "path": "x"}
-    mine = Image.objects.create(tenant=account.tenant, name="mine", **common)
-    Image.objects.create(tenant=neighbour.tenant, name="theirs", **common)
-    Image.objects.create(name="old", is_public=True, **(common | {"state": ImageState.DEREGISTERED}))
+    mine = make_image("mine", account.tenant)
+    make_image("theirs", neighbour.tenant)
+    make_image("old", is_public=True, state=ImageState.DEREGISTERED)
 
     def found(**options) -> list[str]:
         return [each["Name"] for each in ec2.describe_images(**options)["Images"]]
@@ -108,14 +108,14 @@ def test_images_are_the_public_ones_and_ones_own(ec2, image, account, neighbour)
         "is-public": "true",
         "owner-alias": "amazon",
         "root-device-name": "/dev/xvda",
-        "block-device-mapping.snapshot-id": image.root_snapshot_id,
+        "block-device-mapping.snapshot-id": image.root_snapshot.ec2_id,
     }.items():
         assert "tiny" in found(Filters=[{"Name": name, "Values": [value]}]), name
     assert found(Filters=[{"Name": "state", "Values": ["available"]}, {"Name": "is-public", "Values": ["false"]}]) == [
         "mine"
     ]
     described = ec2.describe_images(ImageIds=[image.ec2_id])["Images"][0]
-    assert described["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"] == image.root_snapshot_id
+    assert described["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"] == image.root_snapshot.ec2_id
     assert described["CreationDate"].endswith("Z")
     assert described["Public"] is True
 

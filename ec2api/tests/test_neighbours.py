@@ -69,7 +69,7 @@ def test_every_action_is_looked_at():
 @pytest.fixture
 def theirs(ec2, launch, account, image) -> dict[str, str]:
     """Ids of another tenant's things, by prefix."""
-    from storage.models import Image, ImageState
+    from storage.tests.making import make_image
 
     key = ec2.create_key_pair(KeyName="theirkey", KeyType="ed25519")["KeyPairId"]
     group = ec2.create_security_group(GroupName="theirgroup", Description="d")["GroupId"]
@@ -77,9 +77,7 @@ def theirs(ec2, launch, account, image) -> dict[str, str]:
     (instance,) = launch(KeyName="theirkey", SecurityGroupIds=[group])
     settle()
     ec2.create_tags(Resources=[instance], Tags=[{"Key": "secret", "Value": "x"}])
-    private = Image.objects.create(
-        datastore=image.datastore, tenant=account.tenant, name="private", state=ImageState.AVAILABLE, path="x"
-    )
+    private = make_image("private", account.tenant)
     return {
         "i": instance,
         "vol": account.tenant.volumes.get().ec2_id,

@@ -15,6 +15,8 @@ class Resource(models.TextChoices):
     VOLUMES = "volumes", _("volumes")
     VOLUME_GIB = "volume_gib", _("volume storage (GiB)")
     ADDRESSES = "addresses", _("elastic addresses")
+    SNAPSHOTS = "snapshots", _("snapshots")
+    IMAGES = "images", _("images")
 
 
 class Quota(models.Model):

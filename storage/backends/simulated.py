@@ -2,40 +2,67 @@
 
 from __future__ import annotations
 
-from storage.backends.base import Backend, Capacity
+from collections.abc import Iterable
+from hashlib import sha256
+
+from storage.backends.base import (
+    Backend,
+    Capability,
+    Capacity,
+    Chain,
+    FileInfo,
+    LayerFile,
+    Limits,
+    Progress,
+    StoredFile,
+    Unacceptable,
+    silent,
+)
 
 ENDLESS = 2**60
+SIZE_OF_ANYTHING = 2**30
 
 
 class SimulatedBackend(Backend):
-    """Names files and makes none; there is always room."""
+    """Names files and makes none; there is always room, and whatever is asked of a layer is so."""
+
+    capabilities = frozenset(Capability)
 
     def __init__(self, root: str) -> None:
         self.root = root
 
-    def image_path(self, image_id: str) -> str:
-        return f"{self.root}/images/{image_id}.qcow2"
+    def path(self, name: str) -> str:
+        return f"{self.root}/{name}"
 
-    def add_image(self, image_id: str, source: str) -> str:
-        return self.image_path(image_id)
+    def inspect(self, layer: LayerFile) -> FileInfo | None:
+        return FileInfo(SIZE_OF_ANYTHING, 0, "", layer.key is not None)
 
-    def clone(self, image_path: str, volume_id: str, size_gib: int) -> str:
-        return self.volume_path(volume_id)
-
-    def create_empty(self, volume_id: str, size_gib: int) -> str:
-        return self.volume_path(volume_id)
-
-    def volume_path(self, volume_id: str) -> str:
-        return f"{self.root}/volumes/{volume_id}.qcow2"
-
-    def delete(self, volume_id: str) -> None:
+    def create(self, layer: LayerFile, size_bytes: int, backing: Chain = ()) -> None:
         pass
 
-    def grow(self, volume_id: str, size_gib: int) -> None:
+    def delete(self, name: str) -> None:
         pass
 
-    def used_bytes(self, volume_id: str) -> int:
-        return 0
+    def grow(self, layer: LayerFile, size_bytes: int) -> None:
+        pass
+
+    def copy(self, chain: Chain, target: LayerFile, progress: Progress = silent) -> None:
+        progress(1, 1)
+
+    def rebase(self, chain: Chain, depth: int, progress: Progress = silent) -> None:
+        progress(1, 1)
+
+    def take(self, source: str, target: LayerFile, limits: Limits, progress: Progress = silent) -> int:
+        if limits.virtual_bytes < SIZE_OF_ANYTHING:
+            raise Unacceptable(f"the disk is of 1 GiB; at most {limits.virtual_bytes} bytes are allowed")
+        progress(1, 1)
+        return SIZE_OF_ANYTHING
+
+    def checksum(self, name: str, progress: Progress = silent) -> str:
+        return sha256(name.encode()).hexdigest()
+
+    def files(self) -> Iterable[StoredFile]:
+        return ()
 
     def capacity(self) -> Capacity:
         return Capacity(ENDLESS, ENDLESS)

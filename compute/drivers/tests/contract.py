@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from compute.drivers.base import DomainSpec, Driver, DriverError, Power
+from compute.drivers.base import Capability, DomainSpec, Driver, DriverError, Power
 
 NewSpec = Callable[..., DomainSpec]
 
@@ -139,10 +139,10 @@ class DriverContract:
         driver.report()
 
         driver.create(spec)
-        if "events" in driver.capabilities:
+        if Capability.EVENTS in driver.capabilities:
             wait_until(lambda: (spec.name, Power.RUNNING) in heard, 2, "the start")
         driver.destroy(spec.name)
-        if "events" in driver.capabilities:
+        if Capability.EVENTS in driver.capabilities:
             wait_until(lambda: (spec.name, Power.OFF) in heard, 2, "the end")
         else:
             assert heard == []
@@ -158,7 +158,7 @@ class DriverContract:
         driver.create(ours)
         driver.destroy(ours.name)
 
-        if "events" in driver.capabilities:
+        if Capability.EVENTS in driver.capabilities:
             wait_until(lambda: heard.count(ours.name) > 1, 2, "the events of ours")
         assert theirs.name not in heard
 
