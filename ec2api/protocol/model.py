@@ -36,6 +36,7 @@ class _ShapeData(TypedDict, total=False):
     required: list[str]
     min: float
     max: float
+    enum: list[str]
 
 
 class _OutputData(TypedDict, total=False):
@@ -77,6 +78,7 @@ class Shape:
         self.required = tuple(data.get("required", ()))
         self.minimum = data.get("min")
         self.maximum = data.get("max")
+        self.words = tuple(data.get("enum", ()))  # of an enumeration
         self._model = model
         self._data = data
 
