@@ -27,6 +27,7 @@ class _MemberData(TypedDict, total=False):
     shape: str
     locationName: str
     queryName: str
+    documentation: str
 
 
 class _ShapeData(TypedDict, total=False):
@@ -67,6 +68,7 @@ class Member:
     shape: Shape
     request_name: str
     reply_name: str
+    documentation: str
 
 
 class Shape:
@@ -131,7 +133,13 @@ class Model:
         return shape
 
     def member(self, name: str, data: _MemberData) -> Member:
-        return Member(name, self.shape(data["shape"]), self._request_name(name, data), data.get("locationName") or name)
+        return Member(
+            name,
+            self.shape(data["shape"]),
+            self._request_name(name, data),
+            data.get("locationName") or name,
+            data.get("documentation", ""),
+        )
 
     def _request_name(self, name: str, data: _MemberData) -> str:
         location = data.get("locationName") or name

@@ -43,6 +43,10 @@ def key_pair(account: Account, made: Things) -> tuple[str, str]:
 needs("RunInstances", ImageId="<image>", InstanceType="t2.nano")
 needs("RunInstances", at="NetworkInterfaces", NetworkInterfaces=[{"DeviceIndex": 0}])
 exempt("RunInstances", "BlockDeviceMappings.Ebs.SnapshotId", "the root disk is made from the image's own snapshot")
-needs("ModifyInstanceAttribute", at="InstanceId", SourceDestCheck={"Value": False})
+needs("ModifyInstanceAttribute", SourceDestCheck={"Value": False})
+for at in ("Groups", "BlockDeviceMappings"):
+    needs("ModifyInstanceAttribute", at=at, SourceDestCheck=None)
+needs("DeleteKeyPair", KeyName="<key:name>")
+needs("DeleteKeyPair", at="KeyPairId", KeyName=None)
 exempt("DeleteKeyPair", "KeyPairId", "what is not there is deleted already, as at Amazon")
 exempt("DeleteKeyPair", "KeyName", "what is not there is deleted already, as at Amazon")

@@ -38,15 +38,20 @@ def security_group_rule(account: Account, made: Things) -> str:
     return found
 
 
-for action in ("AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "RevokeSecurityGroupIngress",
-               "RevokeSecurityGroupEgress"):  # fmt: skip
-    needs(action, GroupId="<sg>")
-    for by in ("GroupId", "GroupName"):
-        needs(action, at=by, IpPermissions=[PERMISSION])
-    needs(action, at="IpPermissions", IpPermissions=[RULE])
+for action in (
+    "AuthorizeSecurityGroupIngress",
+    "AuthorizeSecurityGroupEgress",
+    "RevokeSecurityGroupIngress",
+    "RevokeSecurityGroupEgress",
+):
+    needs(action, GroupId="<sg>", IpPermissions=[PERMISSION])
+    for at in ("SecurityGroupRuleIds", "SourceSecurityGroupName"):
+        needs(action, at=at, IpPermissions=None)
     for at in ("VpcId", "VpcPeeringConnectionId"):
         pair = {"GroupId": "<sg>"}
         needs(action, at=f"IpPermissions.UserIdGroupPairs.{at}", IpPermissions=[{"UserIdGroupPairs": [pair]}])
     exempt(action, "IpPermissions.UserIdGroupPairs.VpcId", "the group beside it says which network is meant")
 for action in ("AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress"):
     needs(action, at="GroupName", GroupId=None)
+needs("DeleteSecurityGroup", GroupId="<sg>")
+needs("DeleteSecurityGroup", at="GroupName", GroupId=None)
