@@ -94,7 +94,7 @@ def test_tags_that_are_not_allowed(ec2, launch, refused):
 
     assert refuse(("aws:x", "")) == "InvalidParameterValue"
     assert refuse(("k" * 128, "")) == "InvalidParameterValue"
-    assert refuse(("k", "v" * 256)) == "InvalidParameterValue"
+    assert refuse(("k", "v" * 257)) == "InvalidParameterValue"
     assert refuse(("k", "1"), ("k", "2")) == "InvalidParameterValue"
     ec2.create_tags(Resources=[instance], Tags=[{"Key": f"k{n}", "Value": ""} for n in range(50)])
     assert refuse(("one more", "")) == "TagLimitExceeded"
