@@ -18,6 +18,7 @@ from ec2api.protocol.errors import ApiError
 from ec2api.protocol.scalars import decode_base64
 from ec2api.registry import Call, Reply, action, missing
 from ec2api.tag_specifications import tags_for
+from ec2api.throttling import admit_instances
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
@@ -70,6 +71,7 @@ def run_instances(
         raise missing("InstanceType")
     if len(client_token) > MAX_CLIENT_TOKEN:
         raise ApiError("InvalidParameterValue", f"ClientToken is limited to {MAX_CLIENT_TOKEN} characters")
+    admit_instances(call.tenant, max_count)
     if instance_initiated_shutdown_behavior not in ShutdownBehavior.values:
         raise _not_a_shutdown_behavior(instance_initiated_shutdown_behavior)
     image = launches.image_named(call.tenant, image_id)
