@@ -57,6 +57,12 @@ class Launch:
     delete_interface_on_termination: bool = True
     interface_description: str = ""
     interface_tags: Mapping[str, str] = field(default_factory=dict)
+    system_tags: Mapping[str, str] = field(default_factory=dict)  # of the instances, made by the cloud itself
+
+    @property
+    def all_tags(self) -> Mapping[str, str]:
+        """Of each instance: the tenant's, and the cloud's own."""
+        return {**self.instance_tags, **self.system_tags}
 
     @property
     def disk_gib(self) -> int:
@@ -163,8 +169,8 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
         delete_on_termination=launch.delete_interface_on_termination,
         description=launch.interface_description,
     )
-    if launch.instance_tags:
-        add_tags(tenant, "instance", ids, launch.instance_tags)
+    if launch.all_tags:
+        add_tags(tenant, "instance", ids, launch.all_tags)
     if launch.volume_tags:
         add_tags(tenant, "volume", [volume.ec2_id for volume in volumes], launch.volume_tags)
     if launch.interface_tags:

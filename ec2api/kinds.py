@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 
-from compute.models import Instance, KeyPair
+from compute.models import Instance, KeyPair, LaunchTemplate
 from ec2api.filters import Filters, Table, condition
 from ec2api.pagination import Page
 from ec2api.protocol.errors import ApiError
@@ -51,6 +51,7 @@ KINDS: dict[str, Kind] = {
         lambda tenant: Image.objects.filter(tenant=tenant).exclude(state=ImageState.DEREGISTERED),
     ),
     "key": _kind("key-pair", "key pair ID", "InvalidKeyPair", _owned(KeyPair)),
+    "lt": _kind("launch-template", "launch template ID", "InvalidLaunchTemplateId", _owned(LaunchTemplate)),
     "vpc": _kind("vpc", "vpc ID", "InvalidVpcID", _owned(Vpc), "InvalidVpcId.Malformed"),
     "subnet": _kind("subnet", "subnet ID", "InvalidSubnetID", _owned(Subnet)),
     "sg": _kind("security-group", "security group", "InvalidGroup", _owned(SecurityGroup), "InvalidGroupId.Malformed"),

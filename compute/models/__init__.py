@@ -4,6 +4,7 @@ from compute.models.host import Host, HostState
 from compute.models.instance import ConsoleOutput, Instance, InstanceQuerySet, Reservation, ShutdownBehavior
 from compute.models.instance_type import InstanceType
 from compute.models.key_pair import KeyPair
+from compute.models.launch_template import LaunchTemplate, LaunchTemplateVersion
 
 __all__ = [
     "ConsoleOutput",
@@ -13,6 +14,8 @@ __all__ = [
     "InstanceQuerySet",
     "InstanceType",
     "KeyPair",
+    "LaunchTemplate",
+    "LaunchTemplateVersion",
     "Reservation",
     "ShutdownBehavior",
 ]

@@ -18,11 +18,13 @@ from ec2api.protocol.errors import ApiError
 from ec2api.protocol.scalars import decode_base64
 from ec2api.registry import Call, Reply, action, missing
 from ec2api.tag_specifications import tags_for
+from ec2api.template_data import from_template, system_tags
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
         BlockDeviceMappingTypeDef,
         InstanceNetworkInterfaceSpecificationTypeDef,
+        LaunchTemplateSpecificationTypeDef,
         PlacementTypeDef,
         TagSpecificationUnionTypeDef,
     )
@@ -31,6 +33,7 @@ MAX_CLIENT_TOKEN = 64
 
 
 @action()
+@from_template
 def run_instances(
     call: Call,
     *,
@@ -61,6 +64,7 @@ def run_instances(
     private_dns_name_options: dict[str, Any] | None = None,
     enclave_options: dict[str, Any] | None = None,
     hibernation_options: dict[str, Any] | None = None,
+    launch_template: LaunchTemplateSpecificationTypeDef | None = None,
 ) -> Reply:
     """New instances, pending; the same client token again finds those it made."""
     asked = {name: value for name, value in locals().items() if name not in ("call", "client_token")}
@@ -101,6 +105,7 @@ def run_instances(
         instance_tags=instance_tags,
         volume_tags=volume_tags,
         interface_tags=interface_tags,
+        system_tags=system_tags(launch_template),
         shutdown_behavior=instance_initiated_shutdown_behavior,
         disable_api_termination=disable_api_termination,
         disable_api_stop=disable_api_stop,

@@ -119,9 +119,7 @@ def launched(tenant: Tenant, made: Launched, launch: Launch) -> ReservationTypeD
     devices = _by_instance(_of_volume(volume) for volume in made.volumes)
     groups = [(group.ec2_id, group.name) for group in sorted(launch.groups, key=lambda group: group.pk)]
     interfaces = {i.instance_id: [interface_row(i, groups)] for i in made.interfaces}
-    shared: list[TagTypeDef] = [
-        {"Key": key, "Value": launch.instance_tags[key]} for key in sorted(launch.instance_tags)
-    ]
+    shared: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in sorted(launch.all_tags.items())]
     (found,) = _by_reservation(tenant, rows, devices, interfaces, {row.ec2_id: shared for row in rows})
     return found
 

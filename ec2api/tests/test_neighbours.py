@@ -16,7 +16,14 @@ IP = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "
 
 # What each action takes besides ids of things; actions without ids are named in NO_IDS.
 CASES: dict[str, list[dict[str, Any]]] = {
-    "RunInstances": [{"SubnetId": "subnet"}, {"SecurityGroupIds": ["sg"]}, {"KeyName": "KEY"}, {"ImageId": "ami"}],
+    "RunInstances": [
+        {"SubnetId": "subnet"},
+        {"SecurityGroupIds": ["sg"]},
+        {"KeyName": "KEY"},
+        {"ImageId": "ami"},
+        {"LaunchTemplate": {"LaunchTemplateId": "lt"}},
+        {"LaunchTemplate": {"LaunchTemplateName": "TEMPLATE"}},
+    ],
     "DescribeInstances": [{"InstanceIds": ["i"]}],
     "DescribeInstanceStatus": [{"InstanceIds": ["i"]}],
     "StartInstances": [{"InstanceIds": ["i"]}],
@@ -48,17 +55,36 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"GroupName": "default", "SecurityGroupRuleIds": ["sgr"]},
     ],
     "RevokeSecurityGroupEgress": [{"GroupId": "sg", "IpPermissions": [IP]}],
+    "CreateLaunchTemplateVersion": [
+        {"LaunchTemplateId": "lt", "LaunchTemplateData": {"KeyName": "x"}},
+        {"LaunchTemplateName": "TEMPLATE", "LaunchTemplateData": {"KeyName": "x"}},
+    ],
+    "DescribeLaunchTemplates": [{"LaunchTemplateIds": ["lt"]}, {"LaunchTemplateNames": ["TEMPLATE"]}],
+    "DescribeLaunchTemplateVersions": [{"LaunchTemplateId": "lt"}, {"LaunchTemplateName": "TEMPLATE"}],
+    "ModifyLaunchTemplate": [
+        {"LaunchTemplateId": "lt", "DefaultVersion": "1"},
+        {"LaunchTemplateName": "TEMPLATE", "DefaultVersion": "1"},
+    ],
+    "DeleteLaunchTemplate": [{"LaunchTemplateId": "lt"}, {"LaunchTemplateName": "TEMPLATE"}],
+    "DeleteLaunchTemplateVersions": [
+        {"LaunchTemplateId": "lt", "Versions": ["1"]},
+        {"LaunchTemplateName": "TEMPLATE", "Versions": ["1"]},
+    ],
+    "GetLaunchTemplateData": [{"InstanceId": "i"}],
     "CreateTags": [
         {"Resources": [kind], "Tags": [{"Key": "x", "Value": "y"}]}
-        for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr")
+        for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "lt")
     ],
-    "DeleteTags": [{"Resources": [kind]} for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr")],
+    "DeleteTags": [
+        {"Resources": [kind]} for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "lt")
+    ],
 }
 SILENT = {"DeleteKeyPair": [{"KeyPairId": "key"}, {"KeyName": "KEY"}]}
 NO_IDS = {
     "CreateKeyPair", "ImportKeyPair", "DescribeTags", "DescribeRegions", "DescribeAvailabilityZones",
-    "DescribeAccountAttributes", "DescribeInstanceTypes", "DescribeInstanceTypeOfferings",
+    "DescribeAccountAttributes", "DescribeInstanceTypes", "DescribeInstanceTypeOfferings", "CreateLaunchTemplate",
 }  # fmt: skip
+GONE = ("NotFound", "NotFoundException", "Unknown")
 ABSENT = "0123456789abcdef0"
 
 
@@ -76,6 +102,8 @@ def theirs(ec2, launch, account, image) -> dict[str, str]:
     rules = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[IP])["SecurityGroupRules"]
     (instance,) = launch(KeyName="theirkey", SecurityGroupIds=[group])
     settle()
+    data = {"ImageId": image.ec2_id, "InstanceType": "t2.nano"}
+    template = ec2.create_launch_template(LaunchTemplateName="theirtemplate", LaunchTemplateData=data)
     ec2.create_tags(Resources=[instance], Tags=[{"Key": "secret", "Value": "x"}])
     private = Image.objects.create(
         datastore=image.datastore, tenant=account.tenant, name="private", state=ImageState.AVAILABLE, path="x"
@@ -92,6 +120,8 @@ def theirs(ec2, launch, account, image) -> dict[str, str]:
         "sgr": rules[0]["SecurityGroupRuleId"],
         "KEY": "theirkey",
         "GROUP": "theirgroup",
+        "lt": template["LaunchTemplate"]["LaunchTemplateId"],
+        "TEMPLATE": "theirtemplate",
     }
 
 
@@ -122,7 +152,7 @@ def test_a_foreign_id_and_an_absent_one_are_told_the_same(theirs, neighbour, ima
             options = launch | case if action == "RunInstances" else case
             code, message = answer(client, action, fill(options, theirs))
             expected_code, expected = answer(client, action, fill(options, absent))
-            assert code.endswith("NotFound"), (action, case, code, message)
+            assert code.endswith(GONE), (action, case, code, message)
             assert code == expected_code, (action, case)
             for kind, each in theirs.items():
                 expected = re.sub(rf"\b{absent[kind]}", each, expected) if not kind.isupper() else expected
