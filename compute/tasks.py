@@ -64,7 +64,7 @@ def _driver(host: Host) -> Driver:
 
 
 def _instance(operation: Operation) -> Instance:
-    related = Instance.objects.select_related("host", "image", "instance_type", "tenant")
+    related = Instance.objects.select_related("host", "image", "instance_type", "tenant", "group_member__group")
     return related.get(ec2_id=operation.resource_id)
 
 

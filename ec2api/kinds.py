@@ -16,6 +16,7 @@ from ec2api.registry import Call
 from networking.models import NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
 from portal.ids import PATTERN
 from portal.models import Tenant
+from scheduling.models import PlacementGroup
 from storage.models import Image, ImageState, Volume, launchable_by
 
 
@@ -52,6 +53,14 @@ KINDS: dict[str, Kind] = {
     ),
     "key": _kind("key-pair", "key pair ID", "InvalidKeyPair", _owned(KeyPair)),
     "lt": _kind("launch-template", "launch template ID", "InvalidLaunchTemplateId", _owned(LaunchTemplate)),
+    "pg": Kind(
+        "placement-group",
+        "placement group",
+        "InvalidPlacementGroup.Unknown",
+        "InvalidPlacementGroupId.Malformed",
+        _owned(PlacementGroup),
+        _owned(PlacementGroup),
+    ),
     "vpc": _kind("vpc", "vpc ID", "InvalidVpcID", _owned(Vpc), "InvalidVpcId.Malformed"),
     "subnet": _kind("subnet", "subnet ID", "InvalidSubnetID", _owned(Subnet)),
     "sg": _kind("security-group", "security group", "InvalidGroup", _owned(SecurityGroup), "InvalidGroupId.Malformed"),

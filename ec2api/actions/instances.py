@@ -13,6 +13,7 @@ from ec2api import launches
 from ec2api.filters import Filters, condition
 from ec2api.instance_filters import INSTANCE_FILTERS
 from ec2api.pagination import Page
+from ec2api.placement import group_of_launch
 from ec2api.present.instances import launched, reservations, rows_of, state_change
 from ec2api.protocol.errors import ApiError
 from ec2api.protocol.scalars import decode_base64
@@ -106,6 +107,7 @@ def run_instances(
         volume_tags=volume_tags,
         interface_tags=interface_tags,
         system_tags=system_tags(launch_template),
+        **group_of_launch(call.tenant, placement or {}),
         shutdown_behavior=instance_initiated_shutdown_behavior,
         disable_api_termination=disable_api_termination,
         disable_api_stop=disable_api_stop,

@@ -21,6 +21,8 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"SecurityGroupIds": ["sg"]},
         {"KeyName": "KEY"},
         {"ImageId": "ami"},
+        {"Placement": {"GroupId": "pg"}},
+        {"Placement": {"GroupName": "PLACE"}},
         {"LaunchTemplate": {"LaunchTemplateId": "lt"}},
         {"LaunchTemplate": {"LaunchTemplateName": "TEMPLATE"}},
     ],
@@ -71,18 +73,23 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"LaunchTemplateName": "TEMPLATE", "Versions": ["1"]},
     ],
     "GetLaunchTemplateData": [{"InstanceId": "i"}],
+    "DescribePlacementGroups": [{"GroupIds": ["pg"]}, {"GroupNames": ["PLACE"]}],
+    "DeletePlacementGroup": [{"GroupName": "PLACE"}],
+    "ModifyInstancePlacement": [{"InstanceId": "i", "GroupName": ""}],
+    "DescribeInstanceTopology": [{"InstanceIds": ["i"]}, {"GroupNames": ["PLACE"]}],
     "CreateTags": [
         {"Resources": [kind], "Tags": [{"Key": "x", "Value": "y"}]}
-        for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "lt")
+        for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "lt", "pg")
     ],
     "DeleteTags": [
-        {"Resources": [kind]} for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "lt")
+        {"Resources": [kind]} for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "lt", "pg")
     ],
 }
 SILENT = {"DeleteKeyPair": [{"KeyPairId": "key"}, {"KeyName": "KEY"}]}
 NO_IDS = {
     "CreateKeyPair", "ImportKeyPair", "DescribeTags", "DescribeRegions", "DescribeAvailabilityZones",
     "DescribeAccountAttributes", "DescribeInstanceTypes", "DescribeInstanceTypeOfferings", "CreateLaunchTemplate",
+    "CreatePlacementGroup",
 }  # fmt: skip
 GONE = ("NotFound", "NotFoundException", "Unknown")
 ABSENT = "0123456789abcdef0"
@@ -104,6 +111,7 @@ def theirs(ec2, launch, account, image) -> dict[str, str]:
     settle()
     data = {"ImageId": image.ec2_id, "InstanceType": "t2.nano"}
     template = ec2.create_launch_template(LaunchTemplateName="theirtemplate", LaunchTemplateData=data)
+    group_id = ec2.create_placement_group(GroupName="theirplace", Strategy="spread")["PlacementGroup"]["GroupId"]
     ec2.create_tags(Resources=[instance], Tags=[{"Key": "secret", "Value": "x"}])
     private = Image.objects.create(
         datastore=image.datastore, tenant=account.tenant, name="private", state=ImageState.AVAILABLE, path="x"
@@ -122,6 +130,8 @@ def theirs(ec2, launch, account, image) -> dict[str, str]:
         "GROUP": "theirgroup",
         "lt": template["LaunchTemplate"]["LaunchTemplateId"],
         "TEMPLATE": "theirtemplate",
+        "pg": group_id,
+        "PLACE": "theirplace",
     }
 
 

@@ -34,6 +34,7 @@ DESCRIBES = {
     "describe_tags": 2,
     "describe_launch_templates": 3,
     "describe_launch_template_versions": 2,
+    "describe_placement_groups": 3,
 }
 
 
@@ -49,6 +50,7 @@ def test_a_describe_takes_as_many_queries_for_thirty_as_for_one(ec2, launch):
         launch(TagSpecifications=tags)
         ec2.create_key_pair(KeyName=f"k{n}", KeyType="ed25519")
         ec2.create_launch_template(LaunchTemplateName=f"lt-{n}", LaunchTemplateData={"KeyName": "k"})
+        ec2.create_placement_group(GroupName=f"pg{n}", Strategy="spread")
         group = ec2.create_security_group(GroupName=f"g{n}", Description="d")["GroupId"]
         rule = {"IpProtocol": "tcp", "FromPort": n, "ToPort": n, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
         ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
