@@ -139,6 +139,8 @@ REFUSED = (
     (r"SriovNetSupport|EnaSupport", "guests have virtio"),
     (r"KmsKey|Encrypted", "no key management service here"),
     (r"Region|PresignedUrl|StsEndpoint", "there is one region"),
+    (r"^(Parent|Linked)GroupId$", "groups are not nested here"),
+    (r"^(Affinity|HostId)$", "which host it is is the scheduler's choice"),
     (r"Arn", "no such service of Amazon's here"),
     (r"UserGroups|Organization", "no organizations of accounts here"),
 )

@@ -113,6 +113,16 @@ def groups_named(
     return unique
 
 
+PLACEMENT_MEMBERS = {
+    "AvailabilityZone",
+    "AvailabilityZoneId",
+    "GroupId",
+    "GroupName",
+    "PartitionNumber",
+    "Tenancy",
+}
+
+
 def check_placement(placement: PlacementTypeDef, zone: str) -> None:
     """Where it runs is our choice, but the zone must be the subnet's."""
     wanted = placement.get("AvailabilityZone")
@@ -129,7 +139,7 @@ def check_placement(placement: PlacementTypeDef, zone: str) -> None:
         )
     if placement.get("Tenancy", "default") != "default":
         raise unsupported(f"Placement.Tenancy '{placement['Tenancy']}'")
-    for name in placement.keys() - {"AvailabilityZone", "Tenancy", "AvailabilityZoneId"}:
+    for name in placement.keys() - PLACEMENT_MEMBERS:
         if placement[name]:  # type: ignore[literal-required]
             raise unsupported(f"The parameter Placement.{name} of RunInstances")
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.db.models import CharField, GenericIPAddressField, Lookup, TextField
+from django.db.models.fields.json import KeyTransform, KeyTransformTextLookupMixin
 
 
 def has_wildcard(pattern: str) -> bool:
@@ -69,3 +70,8 @@ class Wildcard(Lookup):
         if connection.vendor == "postgresql":
             column = f"HOST({column})" if isinstance(self.lhs.output_field, GenericIPAddressField) else column
         return f"{column} LIKE %s", [*params, as_like(str(self.rhs))]
+
+
+@KeyTransform.register_lookup
+class WildcardInJson(KeyTransformTextLookupMixin, Wildcard):
+    """``data__ImageId__wildcard="ami-*"``: of a text in a JSON field."""
