@@ -135,6 +135,7 @@ REFUSED = (
     (r"MetricCategor", "no metrics of guests by category here"),
     (r"NetworkPerformance", "the network's bandwidth is not divided"),
     (r"Operator|ManagedResource", "no services that run instances in others' accounts here"),
+    (r"^GroupNames$", "hosts are not shown to tenants"),
     (r"^PrivateIpAddress", "comes with networking"),
     (r"SriovNetSupport|EnaSupport", "guests have virtio"),
     (r"KmsKey|Encrypted", "no key management service here"),
