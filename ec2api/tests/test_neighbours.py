@@ -10,17 +10,16 @@ import json
 import re
 from typing import Any
 
-import pytest
 from django.apps import apps
 from django.db import transaction
 
 from ec2api.kinds import KINDS
 from ec2api.registry import ACTIONS, Action, load_actions
-from ec2api.tests.cloud import Account, settle, signed
+from ec2api.tests.cloud import Account, signed
 from ec2api.tests.driving import load
 from ec2api.tests.driving.examples import fields, options_for
 from ec2api.tests.driving.references import Reference, references
-from ec2api.tests.driving.tables import Things, known_kinds, made_by, reason_of
+from ec2api.tests.driving.tables import Things, known_kinds, reason_of
 
 load()
 load_actions()
@@ -37,20 +36,6 @@ What to do, in ec2api/tests/driving/<the action's area>.py, a new file if there 
 - the action rightly does not look: exempt("Action", "Parameter.Member", "the reason")
 """
 AREA = "ec2api/tests/driving/<the action's area>.py"
-
-
-@pytest.fixture
-def theirs(account, neighbour, image) -> Things:
-    """Another tenant's things, by kind."""
-    return made_by(account)
-
-
-@pytest.fixture
-def own(theirs, neighbour, image) -> Things:
-    """Things of the tenant that asks."""
-    made = made_by(neighbour)
-    settle()
-    return made | {"image": image.ec2_id}
 
 
 def answer(account: Account, action: Action, options: dict[str, Any]) -> tuple[str, str]:
