@@ -122,6 +122,14 @@ GROUPS = (
 # Why parameters of actions that there are are refused, by a pattern of their names; the first that matches.
 REFUSED = (
     (r"Outpost|LocalGateway|Coip|CustomerOwned", "no Outposts here"),
+    (r"^(LinkedGroupId|ParentGroupId)$", "placement groups stand by themselves here"),
+    (r"^(Affinity|HostId|HostResourceGroupArn)$", "hosts belong to operators; placement groups say what is wished"),
+    (r"^DestinationAvailabilityZone|SnapshotLocation", "images and snapshots are in every zone"),
+    (r"CompletionDurationMinutes$", "copies are as fast as the datastore is"),
+    (r"^(BootMode|BootModeOverride|ImdsSupport)$", "guests boot by BIOS; the instance says how metadata is asked for"),
+    (r"ProductCode", "nothing is sold here"),
+    (r"Ipam|Byoip|PublicIpv4Pool|^Address$|NetworkBorderGroup", "operators give address ranges in the admin site"),
+    (r"Prefix(es|Count)$", "interfaces have addresses, not blocks of them"),
     (r"^AdditionalInfo$", "for Amazon's own use"),
     (r"Elastic(Gpu|Inference)", "Amazon itself ended it"),
     (r"Ipv6|EnaSrd|SecondaryInterfaces|ConnectionTracking", "comes with networking"),
@@ -135,6 +143,7 @@ REFUSED = (
     (r"MetricCategor", "no metrics of guests by category here"),
     (r"NetworkPerformance", "the network's bandwidth is not divided"),
     (r"Operator|ManagedResource", "no services that run instances in others' accounts here"),
+    (r"^GroupNames$", "hosts are not shown to tenants"),
     (r"^PrivateIpAddress", "comes with networking"),
     (r"SriovNetSupport|EnaSupport", "guests have virtio"),
     (r"KmsKey|Encrypted", "no key management service here"),

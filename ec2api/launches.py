@@ -237,7 +237,7 @@ def interface(
 
 HINTS: Mapping[str, Mapping[str, Collection[object]]] = {
     "CreditSpecification": {"CpuCredits": ("standard", "unlimited")},
-    "MaintenanceOptions": {"AutoRecovery": ("default", "disabled")},
+    "MaintenanceOptions": {"AutoRecovery": ("default", "disabled"), "RebootMigration": ("default", "disabled")},
     "MetadataOptions": {
         "HttpEndpoint": ("enabled", "disabled"),
         "HttpProtocolIpv6": ("disabled", "enabled"),
@@ -249,7 +249,7 @@ HINTS: Mapping[str, Mapping[str, Collection[object]]] = {
 }
 
 
-def _check_words(asked: Mapping[str, Any]) -> None:
+def check_words(asked: Mapping[str, Any]) -> None:
     """What is kept and shown must be a word that EC2 has."""
     for name, members in HINTS.items():
         for member, words in members.items():
@@ -264,7 +264,7 @@ def _check_words(asked: Mapping[str, Any]) -> None:
 
 def hints(instance_type: InstanceType, asked: Mapping[str, Any]) -> dict[str, object]:
     """What is kept and shown again; what would change the machine is refused."""
-    _check_words(asked)
+    check_words(asked)
     cpu = asked.get("CpuOptions") or {}
     threads, cores = cpu.get("ThreadsPerCore", 1), cpu.get("CoreCount", instance_type.vcpus)
     if min(threads, cores) < 1 or cores * threads != instance_type.vcpus:

@@ -23,8 +23,10 @@ from compute.history import events_of, placement_words, reason_words
 from compute.listing import Shown, announcement, shown
 from compute.logging_in import forward_words, rule_words, way_in
 from compute.models import ConsoleOutput, Instance
+from compute.placing import member_of
 from compute.states import InstanceState
 from compute.tagging import tag_instance, untag_instance
+from compute.template_form import TemplateNameForm
 from compute.terminal import plain_text
 from networking.models import SecurityGroup
 from portal.actors import actor_of
@@ -33,7 +35,7 @@ from portal.decorators import tenant_required
 from portal.errors import CloudError
 from portal.htmx import is_htmx, parts
 from portal.middleware import TenantRequest
-from portal.tags import tags_of
+from portal.tags import SYSTEM, tags_of
 from scheduling.models import Placement
 from storage.models import Volume
 
@@ -43,7 +45,9 @@ S = InstanceState
 
 def instance_of(request: TenantRequest, ec2_id: str) -> Instance:
     """This tenant's, or 404: also for one that ended long ago, as long as its row is kept."""
-    return get_object_or_404(request.tenant.instances.select_related("image", "instance_type"), ec2_id=ec2_id)
+    return get_object_or_404(
+        request.tenant.instances.select_related("image", "instance_type", "group_member__group"), ec2_id=ec2_id
+    )
 
 
 def live_context(request: TenantRequest, instance: Instance) -> dict[str, object]:
@@ -71,6 +75,7 @@ def live_context(request: TenantRequest, instance: Instance) -> dict[str, object
         "offered": offered(row),
         "events": events,
         "placement": placement_words(placements[0] if placements else None),
+        "member": member_of(instance),
         "reason": reason_words(instance, hosts),
         "version": version_of(row, len(events), "".join(event.log for event in events)),
         "section": "instances",
@@ -92,6 +97,7 @@ def page(request: TenantRequest, instance: Instance, status: int = 200, **forms:
         "name_form": NameForm(initial={"name": row.name}),
         "attributes_form": AttributesForm(instance=instance),
         "tag_form": TagForm(),
+        "template_form": TemplateNameForm(),
     }
     return render(request, "compute/instance_detail.html", context | forms, status=status)
 
@@ -192,7 +198,9 @@ def add_tag(request: TenantRequest, ec2_id: str) -> HttpResponse:
 def remove_tag(request: TenantRequest, ec2_id: str) -> HttpResponse:
     instance = instance_of(request, ec2_id)
     key = request.POST.get("key", "")
-    if key in tags_of([instance.ec2_id]).get(instance.ec2_id, {}):
+    if key.startswith(SYSTEM):
+        messages.error(request, _("%(key)s is the cloud's own tag; it stays.") % {"key": key})
+    elif key in tags_of([instance.ec2_id]).get(instance.ec2_id, {}):
         untag_instance(instance, key, actor=actor_of(request))
         messages.success(request, _("Removed tag %(key)s from %(id)s.") % {"id": instance, "key": key})
     else:

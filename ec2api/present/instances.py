@@ -223,7 +223,11 @@ def instance(
             "EnableResourceNameDnsAAAARecord": False,
             **row.hints.get("PrivateDnsNameOptions", {}),
         },
-        "MaintenanceOptions": {"AutoRecovery": "default", **row.hints.get("MaintenanceOptions", {})},  # type: ignore[typeddict-item]
+        "MaintenanceOptions": {
+            "AutoRecovery": "default",
+            "RebootMigration": "default",
+            **row.hints.get("MaintenanceOptions", {}),
+        },
     }
     if row.key_name:
         described["KeyName"] = row.key_name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ec2api.tests.cloud import Account
+from ec2api.tests.cloud import Account, settle
 from ec2api.tests.driving.tables import Things, exempt, needs, thing
 from storage.models import Image
 from storage.tests.making import make_image
@@ -16,6 +16,7 @@ def instance(account: Account, made: Things) -> str:
     asked = {"ImageId": image.ec2_id, "InstanceType": "t2.nano", "MinCount": 1, "MaxCount": 1}
     asked |= {"KeyName": made["key:name"], "SecurityGroupIds": [made["sg"]]}
     found: str = account.client().run_instances(**asked)["Instances"][0]["InstanceId"]
+    settle()
     return found
 
 
@@ -47,3 +48,9 @@ needs("DeleteKeyPair", KeyName="<key:name>")
 needs("DeleteKeyPair", at="KeyPairId", KeyName=None)
 exempt("DeleteKeyPair", "KeyPairId", "what is not there is deleted already, as at Amazon")
 exempt("DeleteKeyPair", "KeyName", "what is not there is deleted already, as at Amazon")
+
+exempt("ModifyInstanceCreditSpecification", "InstanceCreditSpecifications.InstanceId", "told of each in the reply")
+needs("ModifyInstanceCreditSpecification", InstanceCreditSpecifications=[{"CpuCredits": "standard"}])
+needs("ModifyInstanceMetadataOptions", HttpTokens="required")
+needs("ModifyInstanceMaintenanceOptions", AutoRecovery="disabled")
+needs("ModifyPrivateDnsNameOptions", EnableResourceNameDnsARecord=True)
