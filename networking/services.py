@@ -18,6 +18,7 @@ from networking.models import Counter, NetworkInterface, SecurityGroup, Security
 from portal import audit
 from portal.audit import Actor
 from portal.errors import CloudError
+from portal.inserting import insert
 from portal.models import Tag, Tenant
 from portal.prepared import Prepared, slot, slots
 
@@ -92,7 +93,7 @@ def interfaces_for(
     now = timezone.now()
     is_public = subnet.maps_public_ip if public_ip is None else public_ip
     private, public = _addresses(subnet, len(instance_ids), is_public=is_public)
-    made = NetworkInterface.objects.bulk_create(
+    made = insert(
         NetworkInterface(
             tenant_id=subnet.tenant_id,
             subnet=subnet,
@@ -107,7 +108,7 @@ def interfaces_for(
         for instance_id, private_ip, public_address in zip(instance_ids, private, public, strict=True)
     )
     through = NetworkInterface.groups.through
-    through.objects.bulk_create(
+    insert(
         through(networkinterface_id=interface.pk, securitygroup_id=group.pk) for interface in made for group in groups
     )
     return made

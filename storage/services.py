@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from portal import quotas
 from portal.errors import CloudError
+from portal.inserting import insert
 from portal.models import Resource, Tag, Tenant
 from portal.prepared import PreparedUpdate, slot
 from storage.models import AttachmentState, Datastore, EncryptionKey, Image, Layer, Volume, VolumeState
@@ -95,7 +96,7 @@ def create_launch_volumes(
     for datastore, gib in sorted(wanted.items(), key=lambda pair: pair[0].pk):
         promise(datastore, gib)
     now = timezone.now()
-    return Volume.objects.bulk_create(
+    return insert(
         Volume(
             tenant=tenant,
             datastore=disk.datastore,
