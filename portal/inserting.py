@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import AutoField, Field, Model
 
 Row = TypeVar("Row", bound=Model)
@@ -29,10 +30,17 @@ def insert(rows: Iterable[Row], *, unique: Sequence[str] = (), update: Sequence[
 
 
 def _insert(model: type[Model], rows: Sequence[Model], unique: tuple[str, ...], update: tuple[str, ...]) -> None:
-    fields = _fields(model)
-    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields]
+    database = connections[DEFAULT_DB_ALIAS]  # itself: to go through ``connection`` for each value takes longer
+    columns = [
+        [field.get_db_prep_save(field.pre_save(row, True), database) for row in rows] for field in _fields(model)
+    ]
+    if len(rows) > 1 and connection.vendor == "postgresql":
+        statement, values = _of_arrays(model, unique, update), columns
+    else:
+        statement = _of_rows(model, len(rows), unique, update)
+        values = [value for row in zip(*columns, strict=True) for value in row]
     with connection.cursor() as cursor:
-        cursor.execute(_statement(model, len(rows), unique, update), values)
+        cursor.execute(statement, values)
         keys = cursor.fetchall()
     for row, (key,) in zip(rows, keys, strict=True):
         row.pk = key
@@ -48,15 +56,25 @@ def _fields(model: type[Model]) -> list[Field[Any, Any]]:
 
 
 @lru_cache(maxsize=512)
-def _statement(model: type[Model], count: int, unique: Sequence[str], update: Sequence[str]) -> str:
+def _of_rows(model: type[Model], count: int, unique: Sequence[str], update: Sequence[str]) -> str:
+    row = f"({', '.join(['%s'] * len(_fields(model)))})"
+    return _statement(model, f"VALUES {', '.join([row] * count)}", unique, update)
+
+
+@cache
+def _of_arrays(model: type[Model], unique: Sequence[str], update: Sequence[str]) -> str:
+    """A parameter for each column instead of each value: the same statement for any number of rows, planned once."""
+    types = (re.sub(r"\(\d+\)", "", field.db_type(connection) or "") for field in _fields(model))
+    arrays = ", ".join(f"%s::{each}[]" for each in types)  # without a length, to which a cast would cut in silence
+    return _statement(model, f"SELECT * FROM unnest({arrays})", unique, update)  # noqa: S608 - names of ours
+
+
+def _statement(model: type[Model], rows: str, unique: Sequence[str], update: Sequence[str]) -> str:
     columns = [str(field.column) for field in _fields(model)]
-    row = f"({', '.join(['%s'] * len(columns))})"
     there = f" ON CONFLICT ({_listed(unique)}) DO UPDATE SET " if update else ""
     there += ", ".join(f'"{column}" = EXCLUDED."{column}"' for column in update)
-    return (
-        f'INSERT INTO "{model._meta.db_table}" ({_listed(columns)}) VALUES {", ".join([row] * count)}{there}'  # noqa: S608
-        f' RETURNING "{model._meta.pk.column}"'
-    )
+    table, key = model._meta.db_table, model._meta.pk.column
+    return f'INSERT INTO "{table}" ({_listed(columns)}) {rows}{there} RETURNING "{key}"'
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from portal.inserting import insert
@@ -42,6 +42,15 @@ def test_what_is_there_is_an_error_or_gets_the_new_value(tenant):
     (again,) = insert([tag(tenant, 1, "new")], unique=["resource_id", "key"], update=["value"])
 
     assert (again.pk, Tag.objects.get().value) == (first.pk, "new")
+
+
+def test_many_rows_may_lack_values_and_must_not_be_too_long(tenant):
+    entries = [AuditEntry(tenant=of, who="a", door="api", verb="x", detail={"n": None}) for of in (None, None)]
+
+    assert [AuditEntry.objects.get(pk=row.pk).tenant for row in insert(entries)] == [None, None]
+    if connection.vendor == "postgresql":  # the only one that minds
+        with pytest.raises(DataError), transaction.atomic():
+            insert([tag(tenant, n, "v" * 300) for n in range(2)])
 
 
 def test_nothing_is_inserted_by_no_statement():
