@@ -138,7 +138,6 @@ REFUSED = (
     (r"InstanceMarketOptions", "comes with leases, as best-effort instances"),
     (r"CapacityReservation", "comes with leases, as advance reservations"),
     (r"Kernel|Ram[dD]isk", "images boot by themselves"),
-    (r"LaunchTemplate", "not yet"),
     (r"License|BillingProduct", "nothing is licensed by the instance here"),
     (r"MetricCategor", "no metrics of guests by category here"),
     (r"NetworkPerformance", "the network's bandwidth is not divided"),
@@ -149,7 +148,6 @@ REFUSED = (
     (r"KmsKey|Encrypted", "no key management service here"),
     (r"Region|PresignedUrl|StsEndpoint", "there is one region"),
     (r"^(Parent|Linked)GroupId$", "groups are not nested here"),
-    (r"^(Affinity|HostId)$", "which host it is is the scheduler's choice"),
     (r"Arn", "no such service of Amazon's here"),
     (r"UserGroups|Organization", "no organizations of accounts here"),
 )
