@@ -31,8 +31,8 @@ HOWTO = """
 What to do, in ec2api/tests/driving/<the action's area>.py, a new file if there is none:
 - refused for something else that the action needs: needs("Action", at="Parameter.Member", Other="<vol>"), and in place
   of a parameter that excludes it None; "<vol>" is the caller's own
-- a kind without @thing: write @thing("snap"), which makes one for a tenant; if there are none here, say so in NOBODYS or
-  NONE_YET, and if the model calls it by another word, in WORDS, of references.py
+- a kind without @thing: write @thing("snap"), which makes one for a tenant; if there are none here, say so in
+  NOBODYS or NONE_YET, and if the model calls it by another word, in WORDS, of references.py
 - the action rightly does not look: exempt("Action", "Parameter.Member", "the reason")
 """
 AREA = "ec2api/tests/driving/<the action's area>.py"
