@@ -130,6 +130,8 @@ REFUSED = (
     (r"ProductCode", "nothing is sold here"),
     (r"Ipam|Byoip|PublicIpv4Pool|^Address$|NetworkBorderGroup", "operators give address ranges in the admin site"),
     (r"Prefix(es|Count)$", "interfaces have addresses, not blocks of them"),
+    (r"^(AssociatePublicIpAddress|AssociatedSubnetIds|SecondaryPrivateIp|EnaQueueCount)", "not yet"),
+    (r"^(InstanceIds|PublicIps)$", "of EC2-Classic there is nothing to name"),
     (r"^AdditionalInfo$", "for Amazon's own use"),
     (r"Elastic(Gpu|Inference)", "Amazon itself ended it"),
     (r"Ipv6|EnaSrd|SecondaryInterfaces|ConnectionTracking", "comes with networking"),
