@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import GenericIPAddressField, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -19,6 +19,7 @@ from portal import audit
 from portal.audit import Actor
 from portal.errors import CloudError
 from portal.models import Tag, Tenant
+from portal.prepared import Prepared, slot, slots
 
 DEFAULT_VPC_CIDR = "172.31.0.0/16"
 DEFAULT_SUBNET_CIDR = "172.31.0.0/17"
@@ -122,7 +123,7 @@ def _addresses(subnet: Subnet, count: int, *, is_public: bool) -> tuple[list[str
     """``count`` private addresses, and as many public ones if any, that no interface has."""
     private = _next_private(subnet, count)
     public = _next_public(count) if is_public else []
-    if len(set(private)) < count or _interfaces_at(subnet, private, public).exists():
+    if len(set(private)) < count or _are_taken(subnet, private, public):
         private = _search_private(subnet, count)
         public = _search_public(count) if is_public else []
     return private, public or [None] * count
@@ -144,9 +145,20 @@ def _next_public(count: int) -> list[str]:
     return [loopback_address(number, settings.INSTALLATION) for number in Counter.take("public-address", count)]
 
 
-def _interfaces_at(subnet: Subnet, private: Sequence[str], public: Sequence[str]) -> QuerySet[NetworkInterface]:
-    clash = Q(subnet=subnet, private_ip__in=private)
-    return NetworkInterface.objects.order_by().filter(clash | Q(public_ip__in=public) if public else clash)
+_ADDRESS = GenericIPAddressField(protocol="IPv4")
+_SAME_PRIVATE = Q(subnet=slot("subnet"), private_ip__in=slots("private", _ADDRESS))
+_SAME_PUBLIC = Q(public_ip__in=slots("public", _ADDRESS))
+_PRIVATE_TAKEN = Prepared(
+    lambda: NetworkInterface.objects.filter(_SAME_PRIVATE).order_by().values_list("private_ip", flat=True)
+)
+_TAKEN = Prepared(lambda: NetworkInterface.objects.filter(_SAME_PRIVATE | _SAME_PUBLIC).order_by().values("pk")[:1])
+
+
+def _are_taken(subnet: Subnet, private: Sequence[str], public: Sequence[str]) -> bool:
+    """Whether an interface has one of these already."""
+    if not public:
+        return bool(_PRIVATE_TAKEN(subnet=subnet, private=private))
+    return bool(_TAKEN(subnet=subnet, private=private, public=public))
 
 
 def _search_private(subnet: Subnet, count: int) -> list[str]:
@@ -155,7 +167,7 @@ def _search_private(subnet: Subnet, count: int) -> list[str]:
         count,
         _usable(ipaddress.IPv4Network(subnet.cidr)),
         lambda step: _next_private(subnet, step),
-        lambda tried: _interfaces_at(subnet, tried, []).values_list("private_ip", flat=True),
+        lambda tried: _PRIVATE_TAKEN(subnet=subnet, private=tried),
     )
     if len(found) < count:
         text = _(

@@ -14,7 +14,7 @@ from ec2api.filters import Filters, condition
 from ec2api.instance_filters import INSTANCE_FILTERS
 from ec2api.pagination import Page
 from ec2api.placement import group_of_launch
-from ec2api.present.instances import launched, reservations, rows_of, state_change
+from ec2api.present.instances import launched, reservations, rows_named, rows_of, state_change
 from ec2api.protocol.errors import ApiError
 from ec2api.protocol.scalars import decode_base64
 from ec2api.registry import Call, Reply, action, missing
@@ -158,12 +158,14 @@ def describe_instances(
 ) -> Reply:
     """Those of the caller's tenant; the terminated for an hour."""
     page = Page(call, max_results, next_token, ids=instance_ids, ids_name="instancesSet")
-    instances = (
-        Instance.objects.owned_by(call.tenant).visible().filter(condition(filters, INSTANCE_FILTERS, call.tenant))
-    )
-    if instance_ids:
-        instances = instances.filter(ec2_id__in=instance_ids)
-    rows = rows_of(page.cut(instances))
+    if instance_ids and not filters and not next_token:
+        rows = rows_named(call.tenant, instance_ids)
+    else:
+        wanted = condition(filters, INSTANCE_FILTERS, call.tenant)
+        instances = Instance.objects.owned_by(call.tenant).visible().filter(wanted)
+        if instance_ids:
+            instances = instances.filter(ec2_id__in=instance_ids)
+        rows = rows_of(page.cut(instances))
     if len(rows) < len(set(instance_ids)):
         Instance.objects.owned_by(call.tenant).visible().named(instance_ids)
     shown, token = page.close(rows, lambda row: row.pk)

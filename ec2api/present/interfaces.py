@@ -8,11 +8,12 @@ from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from ec2api.present.words import Tags, among_ids, private_dns_name, zone_id
+from ec2api.present.words import OfMany, Tags, private_dns_name, zone_id
 from networking.models import NetworkInterface
 from portal.models import Tenant
+from portal.prepared import slot
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
@@ -79,11 +80,25 @@ _of_interface = attrgetter(*(column.replace("__", ".") for column in COLUMNS))
 Interfaces = Mapping[str, Sequence[InterfaceRow]]
 
 
+def _with_groups(rows: QuerySet[NetworkInterface]) -> QuerySet[NetworkInterface, tuple[Any, ...]]:
+    """A row for each group of each interface, so that one query has both."""
+    return rows.order_by("device_index", "pk", "groups__pk").values_list(*COLUMNS, "groups__ec2_id", "groups__name")
+
+
+_ATTACHED = OfMany(
+    lambda: _with_groups(NetworkInterface.objects.filter(tenant=slot("tenant")).exclude(instance_id="")),
+    "instance_id",
+)
+
+
 def interface_rows(condition: Q) -> list[InterfaceRow]:
-    """With their groups, in one query: a row for each group of each interface."""
+    """With their groups, in one query."""
+    return _collected(_with_groups(NetworkInterface.objects.filter(condition)))
+
+
+def _collected(rows: Iterable[tuple[Any, ...]]) -> list[InterfaceRow]:
     found: dict[int, InterfaceRow] = {}
-    rows = NetworkInterface.objects.filter(condition).order_by("device_index", "pk", "groups__pk")
-    for *columns, group_id, name in rows.values_list(*COLUMNS, "groups__ec2_id", "groups__name"):
+    for *columns, group_id, name in rows:
         interface = found.get(columns[0])
         if interface is None:
             interface = found[columns[0]] = InterfaceRow(*columns)
@@ -101,7 +116,7 @@ def interface_row(interface: NetworkInterface, groups: Sequence[tuple[str, str]]
 
 def interfaces_of(tenant: Tenant, instance_ids: Sequence[str]) -> Interfaces:
     found: dict[str, list[InterfaceRow]] = {}
-    for row in interface_rows(among_ids("instance_id", instance_ids) & ~Q(instance_id="") & Q(tenant=tenant)):
+    for row in _collected(_ATTACHED(tenant, instance_ids)):
         found.setdefault(row.instance_id, []).append(row)
     return found
 
