@@ -13,8 +13,8 @@ from compute.errors import IdempotentParameterMismatch
 from compute.models import Instance, InstanceType, KeyPair, Reservation, ShutdownBehavior
 from compute.models.instance import KIND, ids_of
 from compute.verbs import Verb
+from networking.interfaces import interfaces_for
 from networking.models import NetworkInterface, SecurityGroup, Subnet
-from networking.services import interfaces_for
 from operations.models import Operation
 from operations.tasks import ring
 from portal import audit, quotas

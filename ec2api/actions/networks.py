@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from ec2api.filters import Filters, Table, Values, always, among, choice, moment, number, owner, truth
-from ec2api.instance_filters import INSTANCE_FILTERS, attachment_id, private_dns, public_owner
+from ec2api.instance_filters import INSTANCE_FILTERS, private_dns, public_owner
 from ec2api.kinds import listed
 from ec2api.pagination import Page
 from ec2api.present.interfaces import interface_rows, network_interfaces
@@ -76,11 +76,11 @@ SUBNET_FILTERS: Table = {
 }
 INTERFACE_FILTERS: Table = {
     "addresses.association.owner-id": public_owner,
-    "association.allocation-id": always(""),
-    "association.association-id": always(""),
+    "association.allocation-id": "elastic_address__ec2_id",
+    "association.association-id": "elastic_address__association_id",
     "association.ip-owner-id": public_owner,
     "association.public-dns-name": always(""),
-    "attachment.attachment-id": attachment_id,
+    "attachment.attachment-id": "attachment_id",
     "attachment.instance-owner-id": owner,
     "availability-zone-id": _zone_id,
     "ipv6-addresses.ipv6-address": always(""),

@@ -34,6 +34,16 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "DescribeVpcs": [{"VpcIds": ["vpc"]}],
     "DescribeSubnets": [{"SubnetIds": ["subnet"]}],
     "DescribeNetworkInterfaces": [{"NetworkInterfaceIds": ["eni"]}],
+    "DescribeAddresses": [{"AllocationIds": ["eipalloc"]}, {"PublicIps": ["ADDRESS"]}],
+    "DescribeAddressesAttribute": [{"AllocationIds": ["eipalloc"], "Attribute": "domain-name"}],
+    "AssociateAddress": [
+        {"AllocationId": "eipalloc", "InstanceId": "i-0123456789abcdef1"},
+        {"PublicIp": "ADDRESS", "InstanceId": "i-0123456789abcdef1"},
+        {"AllocationId": "MINE", "InstanceId": "i"},
+        {"AllocationId": "MINE", "NetworkInterfaceId": "eni"},
+    ],
+    "DisassociateAddress": [{"AssociationId": "eipassoc"}, {"PublicIp": "ADDRESS"}],
+    "ReleaseAddress": [{"AllocationId": "eipalloc"}, {"PublicIp": "ADDRESS"}],
     "DescribeSecurityGroups": [{"GroupIds": ["sg"]}, {"GroupNames": ["GROUP"]}],
     "DescribeSecurityGroupRules": [{"SecurityGroupRuleIds": ["sgr"]}],
     "CreateSecurityGroup": [{"GroupName": "x", "Description": "x", "VpcId": "vpc"}],
@@ -50,14 +60,16 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "RevokeSecurityGroupEgress": [{"GroupId": "sg", "IpPermissions": [IP]}],
     "CreateTags": [
         {"Resources": [kind], "Tags": [{"Key": "x", "Value": "y"}]}
-        for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr")
+        for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "eipalloc")
     ],
-    "DeleteTags": [{"Resources": [kind]} for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr")],
+    "DeleteTags": [
+        {"Resources": [kind]} for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "eipalloc")
+    ],
 }
 SILENT = {"DeleteKeyPair": [{"KeyPairId": "key"}, {"KeyName": "KEY"}]}
 NO_IDS = {
     "CreateKeyPair", "ImportKeyPair", "DescribeTags", "DescribeRegions", "DescribeAvailabilityZones",
-    "DescribeAccountAttributes", "DescribeInstanceTypes", "DescribeInstanceTypeOfferings",
+    "DescribeAccountAttributes", "DescribeInstanceTypes", "DescribeInstanceTypeOfferings", "AllocateAddress",
 }  # fmt: skip
 ABSENT = "0123456789abcdef0"
 
@@ -77,6 +89,8 @@ def theirs(ec2, launch, account, image) -> dict[str, str]:
     (instance,) = launch(KeyName="theirkey", SecurityGroupIds=[group])
     settle()
     ec2.create_tags(Resources=[instance], Tags=[{"Key": "secret", "Value": "x"}])
+    address = ec2.allocate_address()
+    association = ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance)
     private = Image.objects.create(
         datastore=image.datastore, tenant=account.tenant, name="private", state=ImageState.AVAILABLE, path="x"
     )
@@ -90,6 +104,9 @@ def theirs(ec2, launch, account, image) -> dict[str, str]:
         "eni": account.tenant.network_interfaces.get().ec2_id,
         "sg": group,
         "sgr": rules[0]["SecurityGroupRuleId"],
+        "eipalloc": address["AllocationId"],
+        "eipassoc": association["AssociationId"],
+        "ADDRESS": address["PublicIp"],
         "KEY": "theirkey",
         "GROUP": "theirgroup",
     }
@@ -115,7 +132,9 @@ def answer(client: Any, action: str, options: dict[str, Any]) -> tuple[str, str]
 def test_a_foreign_id_and_an_absent_one_are_told_the_same(theirs, neighbour, image):
     client = neighbour.client()
     launch = {"ImageId": image.ec2_id, "InstanceType": "t2.nano", "MinCount": 1, "MaxCount": 1}
-    absent = {kind: "nobodys" if kind.isupper() else f"{kind}-{ABSENT}" for kind in theirs}
+    mine = client.allocate_address()["AllocationId"]
+    theirs |= {"MINE": mine}
+    absent = {kind: "nobodys" if kind.isupper() else f"{kind}-{ABSENT}" for kind in theirs} | {"MINE": mine}
 
     for action, cases in CASES.items():
         for case in cases:

@@ -27,6 +27,7 @@ DESCRIBES = {
     "describe_vpcs": 3,
     "describe_security_groups": 4,
     "describe_security_group_rules": 3,
+    "describe_addresses": 3,
     "describe_key_pairs": 3,
     "describe_images": 3,
     "describe_instance_types": 2,
@@ -37,7 +38,9 @@ DESCRIBES = {
 def test_a_describe_takes_as_many_queries_for_thirty_as_for_one(ec2, launch):
     def more(n: int) -> None:
         tags = [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": str(n)}]}]
-        launch(TagSpecifications=tags)
+        (instance,) = launch(TagSpecifications=tags)
+        settle()
+        ec2.associate_address(AllocationId=ec2.allocate_address()["AllocationId"], InstanceId=instance)
         ec2.create_key_pair(KeyName=f"k{n}", KeyType="ed25519")
         group = ec2.create_security_group(GroupName=f"g{n}", Description="d")["GroupId"]
         rule = {"IpProtocol": "tcp", "FromPort": n, "ToPort": n, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
