@@ -22,7 +22,6 @@ from storage.models import Image, ImageState, launchable_by
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
         BlockDeviceMappingTypeDef,
-        InstanceNetworkInterfaceSpecificationTypeDef,
         PlacementTypeDef,
     )
 
@@ -173,47 +172,6 @@ def _root_volume(image: Image, ebs: dict[str, Any]) -> dict[str, Any]:
             case _:
                 raise unsupported(f"The parameter BlockDeviceMapping.Ebs.{name} of RunInstances")
     return found
-
-
-MAX_DESCRIPTION = 255
-INTERFACE_MEMBERS = {
-    "DeviceIndex",
-    "SubnetId",
-    "Groups",
-    "AssociatePublicIpAddress",
-    "DeleteOnTermination",
-    "Description",
-    "InterfaceType",
-    "NetworkCardIndex",
-}
-
-
-def interface(
-    specifications: Sequence[InstanceNetworkInterfaceSpecificationTypeDef], *, named_elsewhere: str
-) -> InstanceNetworkInterfaceSpecificationTypeDef:
-    """The one network interface that is asked for; an empty one if none is."""
-    if not specifications:
-        return {}
-    if named_elsewhere:
-        raise ApiError(
-            "InvalidParameterCombination",
-            f"Network interfaces and an instance-level {named_elsewhere} may not be specified on the same request",
-        )
-    if len(specifications) > 1:
-        raise unsupported("More than one network interface")
-    asked = specifications[0]
-    if "DeviceIndex" not in asked:
-        raise ApiError("MissingParameter", "The request must contain the parameter NetworkInterface.1.DeviceIndex")
-    if asked["DeviceIndex"] != 0 or asked.get("NetworkCardIndex", 0) != 0:
-        raise ApiError("InvalidParameterCombination", "The first network interface has the device index 0")
-    if asked.get("InterfaceType", "interface") not in ("interface", ""):
-        raise unsupported(f"The interface type '{asked['InterfaceType'][:40]}'")
-    for name in asked.keys() - INTERFACE_MEMBERS:
-        if asked[name]:  # type: ignore[literal-required]
-            raise unsupported(f"The parameter NetworkInterface.{name} of RunInstances")
-    if len(asked.get("Description", "")) > MAX_DESCRIPTION:
-        raise ApiError("InvalidParameterValue", f"NetworkInterface.Description takes {MAX_DESCRIPTION} characters")
-    return asked
 
 
 HINTS: Mapping[str, Mapping[str, Collection[object]]] = {

@@ -7,11 +7,10 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from ec2api.filters import Filters, Table, Values, always, among, choice, moment, number, owner, truth
-from ec2api.instance_filters import INSTANCE_FILTERS, private_dns, public_owner
+from ec2api.filters import Filters, Table, Values, always, among, owner, truth
+from ec2api.instance_filters import INSTANCE_FILTERS
 from ec2api.kinds import listed
 from ec2api.pagination import Page
-from ec2api.present.interfaces import interface_rows, network_interfaces
 from ec2api.present.networks import DHCP_OPTIONS, subnet, vpc
 from ec2api.present.words import arn, tags_by_id
 from ec2api.registry import Call, Reply, action
@@ -74,44 +73,6 @@ SUBNET_FILTERS: Table = {
     "subnet-id": "ec2_id",
     "vpc-id": "vpc__ec2_id",
 }
-INTERFACE_FILTERS: Table = {
-    "addresses.association.owner-id": public_owner,
-    "association.allocation-id": "elastic_address__ec2_id",
-    "association.association-id": "elastic_address__association_id",
-    "association.ip-owner-id": public_owner,
-    "association.public-dns-name": always(""),
-    "attachment.attachment-id": "attachment_id",
-    "attachment.instance-owner-id": owner,
-    "availability-zone-id": _zone_id,
-    "ipv6-addresses.ipv6-address": always(""),
-    "operator.managed": always("false"),
-    "operator.principal": always(""),
-    "private-dns-name": private_dns,
-    "addresses.association.public-ip": "public_ip",
-    "addresses.primary": always("true"),
-    "addresses.private-ip-address": "private_ip",
-    "association.public-ip": "public_ip",
-    "attachment.attach-time": moment("attached_at"),
-    "attachment.delete-on-termination": truth("delete_on_termination"),
-    "attachment.device-index": number("device_index"),
-    "attachment.instance-id": "instance_id",
-    "attachment.status": choice("attached_at__isnull", {"attached": False, "detached": True}),
-    "availability-zone": "subnet__zone",
-    "description": "description",
-    "group-id": "groups__ec2_id",
-    "group-name": "groups__name",
-    "interface-type": always("interface"),
-    "mac-address": "mac",
-    "network-interface-id": "ec2_id",
-    "owner-id": owner,
-    "private-ip-address": "private_ip",
-    "requester-id": always(""),
-    "requester-managed": always("false"),
-    "source-dest-check": truth("source_dest_check"),
-    "status": choice("attached_at__isnull", {"in-use": False, "available": True}),
-    "subnet-id": "subnet__ec2_id",
-    "vpc-id": "subnet__vpc__ec2_id",
-}
 
 
 @action()
@@ -146,29 +107,5 @@ def describe_subnets(
     tags = tags_by_id(call.tenant, "subnet", [each.ec2_id for each in found])
     return {
         "Subnets": [subnet(each, call.tenant, taken.get(each.pk, 0), tags) for each in found],
-        "NextToken": token,
-    }
-
-
-@action(ignores=["include_managed_resources"])
-def describe_network_interfaces(
-    call: Call,
-    *,
-    network_interface_ids: Sequence[str] = (),
-    filters: Filters = (),
-    max_results: int | None = None,
-    next_token: str = "",
-) -> Reply:
-    page = Page(call, max_results, next_token, ids=network_interface_ids, ids_name="NetworkInterfaceIds")
-    rows: Any = NetworkInterface.objects.filter(tenant=call.tenant).only("pk", "ec2_id").distinct()
-    found, token = listed(
-        call, "eni", ids=network_interface_ids, filters=filters, table=INTERFACE_FILTERS, page=page, rows=rows
-    )
-    chosen = [each.pk for each in found]
-    shown = interface_rows(Q(pk__in=chosen) if len(chosen) < 500 else Q(tenant=call.tenant))
-    kept = set(chosen)
-    tags = tags_by_id(call.tenant, "network-interface", [each.ec2_id for each in found])
-    return {
-        "NetworkInterfaces": network_interfaces(call.tenant, (row for row in shown if row.pk in kept), tags),
         "NextToken": token,
     }

@@ -16,7 +16,13 @@ IP = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "
 
 # What each action takes besides ids of things; actions without ids are named in NO_IDS.
 CASES: dict[str, list[dict[str, Any]]] = {
-    "RunInstances": [{"SubnetId": "subnet"}, {"SecurityGroupIds": ["sg"]}, {"KeyName": "KEY"}, {"ImageId": "ami"}],
+    "RunInstances": [
+        {"SubnetId": "subnet"},
+        {"SecurityGroupIds": ["sg"]},
+        {"KeyName": "KEY"},
+        {"ImageId": "ami"},
+        {"NetworkInterfaces": [{"DeviceIndex": 0, "NetworkInterfaceId": "eni"}]},
+    ],
     "DescribeInstances": [{"InstanceIds": ["i"]}],
     "DescribeInstanceStatus": [{"InstanceIds": ["i"]}],
     "StartInstances": [{"InstanceIds": ["i"]}],
@@ -34,6 +40,19 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "DescribeVpcs": [{"VpcIds": ["vpc"]}],
     "DescribeSubnets": [{"SubnetIds": ["subnet"]}],
     "DescribeNetworkInterfaces": [{"NetworkInterfaceIds": ["eni"]}],
+    "CreateNetworkInterface": [{"SubnetId": "subnet"}, {"SubnetId": "MYSUBNET", "Groups": ["sg"]}],
+    "AttachNetworkInterface": [
+        {"NetworkInterfaceId": "eni", "InstanceId": "i-0123456789abcdef1", "DeviceIndex": 1},
+        {"NetworkInterfaceId": "MYINTERFACE", "InstanceId": "i", "DeviceIndex": 1},
+    ],
+    "DetachNetworkInterface": [{"AttachmentId": "eni-attach"}],
+    "DeleteNetworkInterface": [{"NetworkInterfaceId": "eni"}],
+    "DescribeNetworkInterfaceAttribute": [{"NetworkInterfaceId": "eni", "Attribute": "description"}],
+    "ModifyNetworkInterfaceAttribute": [
+        {"NetworkInterfaceId": "eni", "Description": {"Value": "x"}},
+        {"NetworkInterfaceId": "MYINTERFACE", "Groups": ["sg"]},
+    ],
+    "ResetNetworkInterfaceAttribute": [{"NetworkInterfaceId": "eni", "SourceDestCheck": "sourceDestCheck"}],
     "DescribeAddresses": [{"AllocationIds": ["eipalloc"]}, {"PublicIps": ["ADDRESS"]}],
     "DescribeAddressesAttribute": [{"AllocationIds": ["eipalloc"], "Attribute": "domain-name"}],
     "AssociateAddress": [
@@ -102,6 +121,7 @@ def theirs(ec2, launch, account, image) -> dict[str, str]:
         "vpc": account.tenant.vpcs.get().ec2_id,
         "subnet": account.tenant.subnets.get().ec2_id,
         "eni": account.tenant.network_interfaces.get().ec2_id,
+        "eni-attach": account.tenant.network_interfaces.get().attachment_id,
         "sg": group,
         "sgr": rules[0]["SecurityGroupRuleId"],
         "eipalloc": address["AllocationId"],
@@ -132,9 +152,14 @@ def answer(client: Any, action: str, options: dict[str, Any]) -> tuple[str, str]
 def test_a_foreign_id_and_an_absent_one_are_told_the_same(theirs, neighbour, image):
     client = neighbour.client()
     launch = {"ImageId": image.ec2_id, "InstanceType": "t2.nano", "MinCount": 1, "MaxCount": 1}
-    mine = client.allocate_address()["AllocationId"]
-    theirs |= {"MINE": mine}
-    absent = {kind: "nobodys" if kind.isupper() else f"{kind}-{ABSENT}" for kind in theirs} | {"MINE": mine}
+    subnet = neighbour.tenant.subnets.get().ec2_id
+    mine = {
+        "MINE": client.allocate_address()["AllocationId"],
+        "MYSUBNET": subnet,
+        "MYINTERFACE": client.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"],
+    }
+    theirs |= mine
+    absent = {kind: "nobodys" if kind.isupper() else f"{kind}-{ABSENT}" for kind in theirs} | mine
 
     for action, cases in CASES.items():
         for case in cases:
@@ -160,7 +185,7 @@ def test_a_neighbour_sees_and_changes_nothing(theirs, neighbour, ec2):
     assert ec2.describe_key_pairs()["KeyPairs"][0]["KeyName"] == "theirkey"
     assert answer(ec2, "DescribeInstances", {})[1].split('"ResponseMetadata"')[0] == before
     for action in (name for service, name in ACTIONS if service == "ec2" and name.startswith("Describe")):
-        if action == "DescribeInstanceAttribute":
+        if action in ("DescribeInstanceAttribute", "DescribeNetworkInterfaceAttribute"):
             continue
         _code, reply = answer(client, action, {})
         assert not [each for each in theirs.values() if each in reply], action
