@@ -64,8 +64,7 @@ def make_rule(
     """A rule in the one form in which it is kept.  Raises CloudError for what makes no sense."""
     protocol = _protocol(protocol)
     first, last = _ports(protocol, from_port, to_port)
-    if description and not TEXT.fullmatch(description):
-        raise CloudError(f"Invalid rule description '{description[:40]}': 255 plain characters at most")
+    check_rule_description(description)
     return Rule(
         protocol=protocol,
         from_port=first,
@@ -75,6 +74,11 @@ def make_rule(
         peer_group=peer_group,
         description=description,
     )
+
+
+def check_rule_description(text: str) -> None:
+    if text and not TEXT.fullmatch(text):
+        raise CloudError(f"Invalid rule description '{text[:40]}': 255 plain characters at most")
 
 
 def _protocol(text: str) -> str:
@@ -151,9 +155,9 @@ def delete_security_group(group: SecurityGroup, *, actor: Actor) -> None:
         )
     carrier = NetworkInterface.objects.filter(groups=group).first()
     if carrier is not None:
+        whose = f"{carrier} of instance {carrier.instance_id}" if carrier.instance_id else f"interface {carrier}"
         raise CloudError(
-            f"resource {group.ec2_id} has a dependent object: {carrier} of instance {carrier.instance_id or 'none'}"
-            " carries it; change its groups or terminate the instance",
+            f"resource {group.ec2_id} has a dependent object: {whose} carries it; give that other groups first",
             code="DependencyViolation",
         )
     naming = SecurityGroupRule.objects.filter(peer_group=group).exclude(group=group).select_related("group").first()

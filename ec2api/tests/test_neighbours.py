@@ -13,6 +13,7 @@ from ec2api.registry import ACTIONS
 from ec2api.tests.cloud import settle
 
 IP = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+RULE = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "CidrIpv4": "0.0.0.0/0"}
 
 # What each action takes besides ids of things; actions without ids are named in NO_IDS.
 CASES: dict[str, list[dict[str, Any]]] = {
@@ -77,6 +78,16 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"GroupName": "default", "SecurityGroupRuleIds": ["sgr"]},
     ],
     "RevokeSecurityGroupEgress": [{"GroupId": "sg", "IpPermissions": [IP]}],
+    "ModifySecurityGroupRules": [
+        {"GroupId": "sg", "SecurityGroupRules": [{"SecurityGroupRuleId": "sgr", "SecurityGroupRule": RULE}]},
+        {"GroupId": "MYGROUP", "SecurityGroupRules": [{"SecurityGroupRuleId": "sgr", "SecurityGroupRule": RULE}]},
+    ],
+    "UpdateSecurityGroupRuleDescriptionsIngress": [
+        {"GroupId": "sg", "IpPermissions": [IP]},
+        {"GroupName": "default", "SecurityGroupRuleDescriptions": [{"SecurityGroupRuleId": "sgr"}]},
+    ],
+    "UpdateSecurityGroupRuleDescriptionsEgress": [{"GroupId": "sg", "IpPermissions": [IP]}],
+    "DescribeStaleSecurityGroups": [{"VpcId": "vpc"}],
     "CreateTags": [
         {"Resources": [kind], "Tags": [{"Key": "x", "Value": "y"}]}
         for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "eipalloc")
@@ -156,6 +167,7 @@ def test_a_foreign_id_and_an_absent_one_are_told_the_same(theirs, neighbour, ima
     mine = {
         "MINE": client.allocate_address()["AllocationId"],
         "MYSUBNET": subnet,
+        "MYGROUP": neighbour.tenant.security_groups.get().ec2_id,
         "MYINTERFACE": client.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"],
     }
     theirs |= mine
