@@ -40,10 +40,11 @@ def network(
     group_ids: Sequence[str],
     group_names: Sequence[str],
     private_ip: str,
+    zone: str = "",
 ) -> dict[str, Any]:
     """Subnet, groups and interfaces as arguments of a launch, said either for the instance or for its interfaces."""
     if not specifications:
-        subnet = subnet_named(call.tenant, subnet_id)
+        subnet = subnet_named(call.tenant, subnet_id, zone)
         groups = groups_named(call.tenant, subnet, group_ids, group_names)
         return {"subnet": subnet, "groups": groups, "private_ip": private_ip}
     elsewhere = {

@@ -70,9 +70,12 @@ def key_pair_named(tenant: Tenant, name: str) -> KeyPair:
     return found
 
 
-def subnet_named(tenant: Tenant, subnet_id: str | None) -> Subnet:
-    """The one named, or the default one."""
+def subnet_named(tenant: Tenant, subnet_id: str | None, zone: str = "") -> Subnet:
+    """The one named; or the default one, of the zone if that has one."""
     rows = Subnet.objects.select_related("vpc")
+    if not subnet_id and zone:
+        in_zone = rows.filter(tenant=tenant, is_default_for_zone=True, zone=zone).first()
+        return in_zone or subnet_named(tenant, "")
     if not subnet_id:
         return rows.filter(tenant=tenant, is_default_for_zone=True).first() or default_network(tenant).subnet
     found = _only(rows.filter(tenant=tenant, ec2_id=subnet_id))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from networking.models import (
     DhcpOptions,
@@ -19,11 +21,13 @@ from networking.models import (
 )
 from portal import audit
 from portal.audit import Actor
+from portal.errors import CloudError
 from portal.models import Tenant
 
 DEFAULT_VPC_CIDR = "172.31.0.0/16"
 DEFAULT_SUBNET_CIDR = "172.31.0.0/17"
 OPEN_TO_ALL = "0.0.0.0/0"
+FURTHER_PREFIX = 20  # of the default subnets in further zones
 SSH_GROUP = "ssh"
 
 
@@ -51,6 +55,39 @@ def default_network(tenant: Tenant) -> DefaultNetwork:
     return DefaultNetwork(vpc, subnet, group)
 
 
+@transaction.atomic
+def create_default_vpc(tenant: Tenant, *, actor: Actor) -> Vpc:
+    """Raises CloudError if there is one, which there is from a tenant's first day on."""
+    there = Vpc.objects.filter(tenant=tenant, is_default=True).first()
+    if there is not None:
+        text = _("A Default VPC already exists for this account in this region: %(vpc)s.")
+        raise CloudError(text % {"vpc": there}, code="DefaultVpcAlreadyExists")
+    vpc = default_network(tenant).vpc
+    audit.record(actor, "create", "vpc", [vpc.ec2_id], tenant=tenant)
+    return vpc
+
+
+@transaction.atomic
+def create_default_subnet(tenant: Tenant, zone: str, *, actor: Actor) -> Subnet:
+    """The tenant's default subnet in another zone.  Raises CloudError if there is one, or no room for one."""
+    vpc = default_network(tenant).vpc
+    there = list(Subnet.objects.filter(vpc=vpc))
+    for subnet in there:
+        if subnet.zone == zone and subnet.is_default_for_zone:
+            text = _("'%(subnet)s' is already the default subnet in %(zone)s.")
+            values = {"subnet": subnet, "zone": zone}
+            raise CloudError(text % values, code="DefaultSubnetAlreadyExistsInAvailabilityZone")
+    taken = [ipaddress.IPv4Network(subnet.cidr) for subnet in there]
+    ranges = ipaddress.IPv4Network(vpc.cidr).subnets(new_prefix=FURTHER_PREFIX)
+    cidr = next((each for each in ranges if not any(each.overlaps(other) for other in taken)), None)
+    if cidr is None:
+        text = _("%(vpc)s has no range of addresses left for another subnet")
+        raise CloudError(text % {"vpc": vpc}, code="InsufficientCidrBlocks")
+    made = Subnet.objects.create(tenant=tenant, vpc=vpc, cidr=str(cidr), zone=zone, is_default_for_zone=True)
+    audit.record(actor, "create", "subnet", [made.ec2_id], tenant=tenant, zone=zone)
+    return made
+
+
 def equip(vpc: Vpc) -> None:
     """Give a new network what each comes with: DHCP options, a way out, a main route table, a list that lets all in."""
     vpc.dhcp_options, _made = DhcpOptions.objects.get_or_create(tenant_id=vpc.tenant_id, is_default=True)
@@ -60,7 +97,7 @@ def equip(vpc: Vpc) -> None:
     NetworkAcl.objects.create(tenant_id=vpc.tenant_id, vpc=vpc, is_default=True)
 
 
-def give_default_network(instance: Tenant, created: bool, **_: object) -> None:
+def give_default_network(instance: Tenant, created: bool, **_signal: object) -> None:
     """Every new tenant begins with a network, whichever way it was made."""
     if created:
         default_network(instance)

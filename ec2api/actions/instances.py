@@ -82,6 +82,7 @@ def run_instances(
         group_ids=security_group_ids,
         group_names=security_groups,
         private_ip=private_ip_address,
+        zone=(placement or {}).get("AvailabilityZone", ""),
     )
     launches.check_placement(placement or {}, network["subnet"].zone)
     instance_tags, volume_tags, interface_tags = tags_for(tag_specifications, "instance", "volume", "network-interface")

@@ -7,14 +7,17 @@ from typing import Any
 
 from django.db.models import Count, Q
 
+from ec2api.actions.zones import all_zones
 from ec2api.filters import Filters, Table, Values, always, among, owner, truth
 from ec2api.instance_filters import INSTANCE_FILTERS
-from ec2api.kinds import listed
+from ec2api.kinds import listed, one
 from ec2api.pagination import Page
-from ec2api.present.networks import DHCP_OPTIONS, subnet, vpc
-from ec2api.present.words import arn, tags_by_id
-from ec2api.registry import Call, Reply, action
-from networking.models import NetworkInterface, Subnet
+from ec2api.present.networks import subnet, vpc
+from ec2api.present.words import arn, tags_by_id, zone_id
+from ec2api.protocol.errors import ApiError
+from ec2api.registry import Call, Reply, action, missing, unsupported
+from networking import services
+from networking.models import NetworkInterface, Subnet, Vpc
 from portal.models import Tenant
 
 _zone_id = INSTANCE_FILTERS["availability-zone-id"]
@@ -29,13 +32,14 @@ VPC_FILTERS: Table = {
     "cidr-block-association.association-id": always(""),
     "cidr-block-association.cidr-block": "cidr",
     "cidr-block-association.state": always("associated"),
-    "dhcp-options-id": always(DHCP_OPTIONS),
+    "dhcp-options-id": "dhcp_options__ec2_id",
     "is-default": truth("is_default"),
     "isDefault": truth("is_default"),
     "owner-id": owner,
     "state": always("available"),
     "vpc-id": "ec2_id",
 }
+CLASSIC_LINK_FILTERS: Table = {"is-classic-link-enabled": always("false"), "vpc-id": "ec2_id"}
 
 
 def _subnet_arn(values: Values, tenant: Tenant) -> Q:
@@ -85,9 +89,77 @@ def describe_vpcs(
     next_token: str = "",
 ) -> Reply:
     page = Page(call, max_results, next_token, ids=vpc_ids, ids_name="VpcIds")
-    found, token = listed(call, "vpc", ids=vpc_ids, filters=filters, table=VPC_FILTERS, page=page)
+    rows: Any = Vpc.objects.filter(tenant=call.tenant).select_related("dhcp_options")
+    found, token = listed(call, "vpc", ids=vpc_ids, filters=filters, table=VPC_FILTERS, page=page, rows=rows)
     tags = tags_by_id(call.tenant, "vpc", [each.ec2_id for each in found])
     return {"Vpcs": [vpc(each, call.tenant, tags) for each in found], "NextToken": token}
+
+
+VPC_ATTRIBUTES = {
+    "enableDnsSupport": {"EnableDnsSupport": {"Value": True}},
+    "enableDnsHostnames": {"EnableDnsHostnames": {"Value": False}},  # public addresses have no names here
+    "enableNetworkAddressUsageMetrics": {"EnableNetworkAddressUsageMetrics": {"Value": False}},
+}
+
+
+@action()
+def describe_vpc_attribute(call: Call, *, vpc_id: str, attribute: str) -> Reply:
+    found = one(call, "vpc", vpc_id)
+    if attribute not in VPC_ATTRIBUTES:
+        raise ApiError("InvalidParameterValue", f"Value ({attribute[:60]}) for parameter attribute is invalid.")
+    return {"VpcId": found.ec2_id, **VPC_ATTRIBUTES[attribute]}
+
+
+@action()
+def describe_vpc_classic_link(call: Call, *, vpc_ids: Sequence[str] = (), filters: Filters = ()) -> Reply:
+    """EC2-Classic is gone; no network is linked to it."""
+    found, _token = listed(
+        call, "vpc", ids=vpc_ids, filters=filters, table=CLASSIC_LINK_FILTERS, page=Page(call, None, "")
+    )
+    tags = tags_by_id(call.tenant, "vpc", [each.ec2_id for each in found])
+    return {
+        "Vpcs": [
+            {"VpcId": each.ec2_id, "ClassicLinkEnabled": False, "Tags": tags.get(each.ec2_id, [])} for each in found
+        ]
+    }
+
+
+@action()
+def describe_vpc_classic_link_dns_support(
+    call: Call, *, vpc_ids: Sequence[str] = (), max_results: int | None = None, next_token: str = ""
+) -> Reply:
+    page = Page(call, max_results, next_token, ids=vpc_ids, ids_name="VpcIds")
+    found, token = listed(call, "vpc", ids=vpc_ids, filters=(), table={}, page=page)
+    return {"Vpcs": [{"VpcId": each.ec2_id, "ClassicLinkDnsSupported": False} for each in found], "NextToken": token}
+
+
+@action()
+def create_default_vpc(call: Call) -> Reply:
+    made = services.create_default_vpc(call.tenant, actor=call.actor)
+    return {"Vpc": vpc(made, call.tenant, {})}
+
+
+@action()
+def create_default_subnet(
+    call: Call, *, availability_zone: str = "", availability_zone_id: str = "", ipv6_native: bool = False
+) -> Reply:
+    """In a zone that has hosts, and none yet."""
+    if ipv6_native:
+        raise unsupported("A subnet of IPv6 alone")
+    if not availability_zone and not availability_zone_id:
+        raise missing("AvailabilityZone")
+    zone = next((name for name in all_zones() if availability_zone_id and zone_id(name) == availability_zone_id), "")
+    if availability_zone and zone and zone != availability_zone:
+        raise ApiError("InvalidParameterCombination", "AvailabilityZone and AvailabilityZoneId name different zones")
+    zone = availability_zone or zone
+    if zone not in all_zones():
+        raise ApiError(
+            "InvalidParameterValue",
+            f"Value ({(zone or availability_zone_id)[:40]}) for parameter availabilityZone is invalid."
+            f" Subnets can currently only be created in: {', '.join(all_zones())}.",
+        )
+    made = services.create_default_subnet(call.tenant, zone, actor=call.actor)
+    return {"Subnet": subnet(made, call.tenant, 0, {})}
 
 
 @action()

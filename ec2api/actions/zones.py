@@ -60,12 +60,16 @@ def describe_regions(call: Call, *, region_names: Sequence[str] = (), filters: F
     return {"Regions": select([region], filters, REGION_FILTERS)}
 
 
+def all_zones() -> list[str]:
+    """Every zone that has hosts, and the default one."""
+    return sorted({settings.DEFAULT_ZONE, *Host.objects.order_by().values_list("zone", flat=True).distinct()})
+
+
 @action(ignores=["all_availability_zones"])
 def describe_availability_zones(
     call: Call, *, zone_names: Sequence[str] = (), zone_ids: Sequence[str] = (), filters: Filters = ()
 ) -> Reply:
-    names = sorted({settings.DEFAULT_ZONE, *Host.objects.order_by().values_list("zone", flat=True).distinct()})
-    zones = [_zone(name) for name in names]
+    zones = [_zone(name) for name in all_zones()]
     for asked, member in ((zone_names, "ZoneName"), (zone_ids, "ZoneId")):
         known = {zone[member] for zone in zones}
         for each in asked:

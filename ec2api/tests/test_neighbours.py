@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ec2api.actions.nothing import NOTHING
 from ec2api.registry import ACTIONS
 from ec2api.tests.cloud import settle
 
 IP = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 RULE = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "CidrIpv4": "0.0.0.0/0"}
+TAGGABLE = ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "eipalloc", "rtb", "igw", "acl", "dopt")
 
 # What each action takes besides ids of things; actions without ids are named in NO_IDS.
 CASES: dict[str, list[dict[str, Any]]] = {
@@ -40,6 +42,13 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "DescribeKeyPairs": [{"KeyPairIds": ["key"]}, {"KeyNames": ["KEY"]}],
     "DescribeVpcs": [{"VpcIds": ["vpc"]}],
     "DescribeSubnets": [{"SubnetIds": ["subnet"]}],
+    "DescribeVpcAttribute": [{"VpcId": "vpc", "Attribute": "enableDnsSupport"}],
+    "DescribeVpcClassicLink": [{"VpcIds": ["vpc"]}],
+    "DescribeVpcClassicLinkDnsSupport": [{"VpcIds": ["vpc"]}],
+    "DescribeRouteTables": [{"RouteTableIds": ["rtb"]}],
+    "DescribeInternetGateways": [{"InternetGatewayIds": ["igw"]}],
+    "DescribeNetworkAcls": [{"NetworkAclIds": ["acl"]}],
+    "DescribeDhcpOptions": [{"DhcpOptionsIds": ["dopt"]}],
     "DescribeNetworkInterfaces": [{"NetworkInterfaceIds": ["eni"]}],
     "CreateNetworkInterface": [{"SubnetId": "subnet"}, {"SubnetId": "MYSUBNET", "Groups": ["sg"]}],
     "AttachNetworkInterface": [
@@ -90,16 +99,48 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "DescribeStaleSecurityGroups": [{"VpcId": "vpc"}],
     "CreateTags": [
         {"Resources": [kind], "Tags": [{"Key": "x", "Value": "y"}]}
-        for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "eipalloc")
+        for kind in (
+            "i",
+            "vol",
+            "ami",
+            "key",
+            "vpc",
+            "subnet",
+            "eni",
+            "sg",
+            "sgr",
+            "eipalloc",
+            "rtb",
+            "igw",
+            "acl",
+            "dopt",
+        )
     ],
     "DeleteTags": [
-        {"Resources": [kind]} for kind in ("i", "vol", "ami", "key", "vpc", "subnet", "eni", "sg", "sgr", "eipalloc")
+        {"Resources": [kind]}
+        for kind in (
+            "i",
+            "vol",
+            "ami",
+            "key",
+            "vpc",
+            "subnet",
+            "eni",
+            "sg",
+            "sgr",
+            "eipalloc",
+            "rtb",
+            "igw",
+            "acl",
+            "dopt",
+        )
     ],
 }
 SILENT = {"DeleteKeyPair": [{"KeyPairId": "key"}, {"KeyName": "KEY"}]}
 NO_IDS = {
     "CreateKeyPair", "ImportKeyPair", "DescribeTags", "DescribeRegions", "DescribeAvailabilityZones",
     "DescribeAccountAttributes", "DescribeInstanceTypes", "DescribeInstanceTypeOfferings", "AllocateAddress",
+    "CreateDefaultVpc", "CreateDefaultSubnet", *(action for action, *_rest in NOTHING),
 }  # fmt: skip
 ABSENT = "0123456789abcdef0"
 
@@ -133,6 +174,10 @@ def theirs(ec2, launch, account, image) -> dict[str, str]:
         "subnet": account.tenant.subnets.get().ec2_id,
         "eni": account.tenant.network_interfaces.get().ec2_id,
         "eni-attach": account.tenant.network_interfaces.get().attachment_id,
+        "rtb": account.tenant.route_tables.get().ec2_id,
+        "igw": account.tenant.internet_gateways.get().ec2_id,
+        "acl": account.tenant.network_acls.get().ec2_id,
+        "dopt": account.tenant.dhcp_options.get().ec2_id,
         "sg": group,
         "sgr": rules[0]["SecurityGroupRuleId"],
         "eipalloc": address["AllocationId"],
@@ -197,7 +242,7 @@ def test_a_neighbour_sees_and_changes_nothing(theirs, neighbour, ec2):
     assert ec2.describe_key_pairs()["KeyPairs"][0]["KeyName"] == "theirkey"
     assert answer(ec2, "DescribeInstances", {})[1].split('"ResponseMetadata"')[0] == before
     for action in (name for service, name in ACTIONS if service == "ec2" and name.startswith("Describe")):
-        if action in ("DescribeInstanceAttribute", "DescribeNetworkInterfaceAttribute"):
+        if action.endswith("Attribute") or action == "DescribeStaleSecurityGroups":
             continue
         _code, reply = answer(client, action, {})
         assert not [each for each in theirs.values() if each in reply], action

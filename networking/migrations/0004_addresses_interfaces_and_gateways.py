@@ -207,6 +207,10 @@ class Migration(migrations.Migration):
             model_name='routetable',
             constraint=models.UniqueConstraint(condition=models.Q(('is_main', True)), fields=('vpc',), name='one_main_route_table_per_vpc'),
         ),
+        migrations.AddConstraint(
+            model_name='subnet',
+            constraint=models.UniqueConstraint(condition=models.Q(('is_default_for_zone', True)), fields=('vpc', 'zone'), name='one_default_subnet_per_zone'),
+        ),
         migrations.RunPython(name_attachments, migrations.RunPython.noop, elidable=True),
         migrations.RunPython(equip_networks, migrations.RunPython.noop, elidable=True),
     ]

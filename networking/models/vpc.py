@@ -84,6 +84,11 @@ class Subnet(models.Model):
         verbose_name = _("subnet")
         verbose_name_plural = _("subnets")
         ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["vpc", "zone"], condition=Q(is_default_for_zone=True), name="one_default_subnet_per_zone"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.ec2_id
