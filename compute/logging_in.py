@@ -71,10 +71,10 @@ def opens_ssh(rule: SecurityGroupRule) -> bool:
 
 def rule_words(rule: SecurityGroupRule) -> str:
     """ "TCP 22 from 0.0.0.0/0"."""
-    return _("%(what)s from %(peer)s") % {"what": _what(rule), "peer": _peer(rule)}
+    return _("%(what)s from %(peer)s") % {"what": what_words(rule), "peer": peer_words(rule)}
 
 
-def _peer(rule: SecurityGroupRule) -> str:
+def peer_words(rule: SecurityGroupRule) -> str:
     if rule.peer in ("0.0.0.0/0", "::/0"):
         return _("everywhere")
     if rule.peer_group is None:
@@ -82,7 +82,7 @@ def _peer(rule: SecurityGroupRule) -> str:
     return _("instances of this group") if rule.peer_group_id == rule.group_id else str(rule.peer_group)
 
 
-def _what(rule: SecurityGroupRule) -> str:
+def what_words(rule: SecurityGroupRule) -> str:
     if rule.protocol == "-1":
         return _("everything")
     if rule.protocol not in ("tcp", "udp"):

@@ -6,6 +6,9 @@ from django.urls import URLPattern, reverse
 
 from compute.models import Instance, KeyPair
 from compute.urls import urlpatterns
+from networking.elastic import allocate_address
+from networking.models import ElasticAddress, SecurityGroupRule
+from networking.services import ssh_group
 from portal.models import AuditEntry
 
 WITH_IDS = [pattern for pattern in urlpatterns if pattern.pattern.converters]
@@ -14,10 +17,20 @@ TAKES_IDS_IN_ITS_QUERY = {"confirm", "act", "instance-rows"}
 
 
 @pytest.fixture
-def foreign(running, tenant) -> dict[str, str]:
+def foreign(running, tenant, actor) -> dict[str, str]:
     """By the beginning of an address, the id of what another tenant has there."""
     key = KeyPair.objects.create(tenant=tenant, name="k", key_type="rsa", public_key="ssh-rsa AAAA", fingerprint="f")
-    return {"instances/": running.ec2_id, "key-pairs/": key.ec2_id}
+    return {
+        "instances/": running.ec2_id,
+        "key-pairs/": key.ec2_id,
+        "security-groups/": ssh_group(tenant, actor=actor).ec2_id,
+        "addresses/": allocate_address(tenant, actor=actor).ec2_id,
+    }
+
+
+def everything() -> list[object]:
+    kinds = (Instance, KeyPair, SecurityGroupRule, ElasticAddress)
+    return [*(list(kind._default_manager.values()) for kind in kinds), AuditEntry.objects.count()]
 
 
 @pytest.mark.parametrize("pattern", WITH_IDS, ids=lambda pattern: pattern.name)
@@ -25,13 +38,13 @@ def test_an_id_of_another_tenant_is_not_found(pattern: URLPattern, foreign, neig
     [argument] = pattern.pattern.converters
     kind = next(beginning for beginning in foreign if str(pattern.pattern).startswith(beginning))
     address = reverse(pattern.name or "", kwargs={argument: foreign[kind]})
-    before = (list(Instance.objects.values()), list(KeyPair.objects.values()), AuditEntry.objects.count())
+    before = everything()
 
     answers = {neighbours_page.get(address).status_code, neighbours_page.post(address, {"key": "Name"}).status_code}
 
     assert 404 in answers
     assert answers <= {404, 405}
-    assert before == (list(Instance.objects.values()), list(KeyPair.objects.values()), AuditEntry.objects.count())
+    assert everything() == before
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "reboot", "terminate"])
