@@ -133,7 +133,7 @@ def test_a_group_in_use_says_who_carries_it_and_is_not_deleted(page, group, laun
 
     assert reverse("instance", args=[instance.ec2_id]) in body
     assert "It cannot be deleted now" in body
-    assert "give that other groups first" in refused
+    assert f"Instances carry it: {instance.ec2_id}. Give them another group on their pages first." in refused
     assert SecurityGroup.objects.filter(pk=group.pk).exists()
 
 

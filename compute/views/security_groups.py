@@ -98,7 +98,7 @@ def group_page(request: TenantRequest, ec2_id: str) -> HttpResponse:
 def page(request: TenantRequest, group: SecurityGroup, status: int = 200, **forms: RuleForm) -> HttpResponse:
     rules = list(group.rules.select_related("peer_group"))
     interfaces = list(NetworkInterface.objects.filter(groups=group).order_by("-pk"))
-    refusal = why_not_delete(group)
+    carriers = carriers_among(request, interfaces)
     shown_forms = {way: rule_form(request, group, way) for way in WAYS} | forms
     context = {
         "section": SECTION,
@@ -107,12 +107,25 @@ def page(request: TenantRequest, group: SecurityGroup, status: int = 200, **form
             (way, rule_rows([rule for rule in rules if rule.is_egress == is_egress]), shown_forms[way])
             for way, is_egress in WAYS.items()
         ],
-        "carriers": carriers_among(request, interfaces),
+        "carriers": carriers,
         "carrier_count": len({interface.instance_id for interface in interfaces if interface.instance_id}),
         "loose": [interface for interface in interfaces if not interface.instance_id],
-        "why_not": refusal.message if refusal else "",
+        "why_not": why_not(group, carriers),
     }
     return render(request, "compute/security_group.html", context, status=status)
+
+
+def why_not(group: SecurityGroup, carriers: Sequence[Shown]) -> str:
+    """Why it cannot be deleted now and what to do, for people; empty if it can."""
+    refusal = why_not_delete(group)
+    if refusal is None:
+        return ""
+    if refusal.code == "CannotDelete":
+        return _("It is the default group of its network, and stays as long as that.")
+    if carriers:
+        names = ", ".join(row.name or row.ec2_id for row in carriers[:5]) + ("…" if len(carriers) > 5 else "")
+        return _("Instances carry it: %(names)s. Give them another group on their pages first.") % {"names": names}
+    return refusal.message
 
 
 def rule_rows(rules: Sequence[SecurityGroupRule]) -> list[dict[str, object]]:
@@ -174,7 +187,8 @@ def delete(request: TenantRequest, ec2_id: str) -> HttpResponse:
     try:
         delete_security_group(group, actor=actor_of(request))
     except CloudError as error:
-        messages.error(request, error.message)
+        carriers = carriers_among(request, list(NetworkInterface.objects.filter(groups=group)))
+        messages.error(request, why_not(group, carriers) or error.message)
         return redirect("security-group", group.ec2_id)
     messages.success(request, _("Deleted group %(name)s.") % {"name": group.name})
     return redirect("security-groups")
