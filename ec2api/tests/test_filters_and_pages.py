@@ -201,3 +201,29 @@ def test_times_take_a_star_at_their_end_only(ec2, launch, refused):
     assert ids(ec2.describe_instances(Filters=[{"Name": "launch-time", "Values": ["*"]}])) == [instance_id]
     code, message = refused(ec2.describe_instances, Filters=[{"Name": "launch-time", "Values": ["202*"]}])
     assert (code, "202*" in message) == ("InvalidParameterValue", True)
+
+
+def test_interfaces_are_found_by_their_status(ec2, launch):
+    launch()
+
+    def found(status: str) -> int:
+        return len(
+            ec2.describe_network_interfaces(Filters=[{"Name": "status", "Values": [status]}])["NetworkInterfaces"]
+        )
+
+    assert (found("in-use"), found("available"), found("*"), found("")) == (1, 0, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["private-ip-address", "ip-address", "network-interface.private-ip-address"])
+def test_what_is_no_address_is_nobodys(ec2, launch, name):
+    """PostgreSQL refused to compare it."""
+    (instance,) = launch()
+    mine = ec2.describe_instances()["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
+
+    def found(*values: str) -> list[str]:
+        reply = ec2.describe_instances(Filters=[{"Name": name, "Values": list(values)}])
+        return [each["InstanceId"] for one in reply["Reservations"] for each in one["Instances"]]
+
+    assert found(" ", "nonsense", "999.1.1.1", "::x", "fe80::1%eth0", "\u0661.1.1.1") == []
+    if name.endswith("private-ip-address"):
+        assert found("nonsense", mine) == [instance]
