@@ -14,7 +14,18 @@ from ec2api.filters import Filters, Table, condition
 from ec2api.pagination import Page
 from ec2api.protocol.errors import ApiError
 from ec2api.registry import Call
-from networking.models import NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
+from networking.models import (
+    DhcpOptions,
+    ElasticAddress,
+    InternetGateway,
+    NetworkAcl,
+    NetworkInterface,
+    RouteTable,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Vpc,
+)
 from portal.ids import PATTERN
 from portal.models import Tenant
 from portal.prepared import Prepared, slot, slots
@@ -79,6 +90,13 @@ KINDS: dict[str, Kind] = {
         _owned(NetworkInterface),
         "InvalidNetworkInterfaceId.Malformed",
     ),
+    "eipalloc": _kind(
+        "elastic-ip", "allocation ID", "InvalidAllocationID", _owned(ElasticAddress), "InvalidParameterValue"
+    ),
+    "rtb": _kind("route-table", "routeTable ID", "InvalidRouteTableID", _owned(RouteTable)),
+    "igw": _kind("internet-gateway", "internetGateway ID", "InvalidInternetGatewayID", _owned(InternetGateway)),
+    "acl": _kind("network-acl", "networkAcl ID", "InvalidNetworkAclID", _owned(NetworkAcl)),
+    "dopt": _kind("dhcp-options", "dhcpOption ID", "InvalidDhcpOptionID", _owned(DhcpOptions)),
 }
 
 

@@ -21,7 +21,6 @@ from storage.models import Image, ImageState, launchable_by
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
         BlockDeviceMappingTypeDef,
-        InstanceNetworkInterfaceSpecificationTypeDef,
         PlacementTypeDef,
     )
 
@@ -81,8 +80,11 @@ def key_pair_named(tenant: Tenant, name: str) -> KeyPair:
     return found
 
 
-def subnet_named(tenant: Tenant, subnet_id: str | None) -> Subnet:
-    """The one named, or the default one."""
+def subnet_named(tenant: Tenant, subnet_id: str | None, zone: str = "") -> Subnet:
+    """The one named; or the default one, of the zone if that has one."""
+    if not subnet_id and zone:
+        in_zone = Subnet.objects.select_related("vpc").filter(tenant=tenant, is_default_for_zone=True, zone=zone)
+        return in_zone.first() or subnet_named(tenant, "")
     if not subnet_id:
         return _DEFAULT_SUBNET.one(tenant=tenant) or default_network(tenant).subnet
     found = _SUBNET.one(tenant=tenant, ec2_id=subnet_id)
@@ -192,47 +194,6 @@ def _root_volume(image: Image, ebs: dict[str, Any]) -> dict[str, Any]:
             case _:
                 raise unsupported(f"The parameter BlockDeviceMapping.Ebs.{name} of RunInstances")
     return found
-
-
-MAX_DESCRIPTION = 255
-INTERFACE_MEMBERS = {
-    "DeviceIndex",
-    "SubnetId",
-    "Groups",
-    "AssociatePublicIpAddress",
-    "DeleteOnTermination",
-    "Description",
-    "InterfaceType",
-    "NetworkCardIndex",
-}
-
-
-def interface(
-    specifications: Sequence[InstanceNetworkInterfaceSpecificationTypeDef], *, named_elsewhere: str
-) -> InstanceNetworkInterfaceSpecificationTypeDef:
-    """The one network interface that is asked for; an empty one if none is."""
-    if not specifications:
-        return {}
-    if named_elsewhere:
-        raise ApiError(
-            "InvalidParameterCombination",
-            f"Network interfaces and an instance-level {named_elsewhere} may not be specified on the same request",
-        )
-    if len(specifications) > 1:
-        raise unsupported("More than one network interface")
-    asked = specifications[0]
-    if "DeviceIndex" not in asked:
-        raise ApiError("MissingParameter", "The request must contain the parameter NetworkInterface.1.DeviceIndex")
-    if asked["DeviceIndex"] != 0 or asked.get("NetworkCardIndex", 0) != 0:
-        raise ApiError("InvalidParameterCombination", "The first network interface has the device index 0")
-    if asked.get("InterfaceType", "interface") not in ("interface", ""):
-        raise unsupported(f"The interface type '{asked['InterfaceType'][:40]}'")
-    for name in asked.keys() - INTERFACE_MEMBERS:
-        if asked[name]:  # type: ignore[literal-required]
-            raise unsupported(f"The parameter NetworkInterface.{name} of RunInstances")
-    if len(asked.get("Description", "")) > MAX_DESCRIPTION:
-        raise ApiError("InvalidParameterValue", f"NetworkInterface.Description takes {MAX_DESCRIPTION} characters")
-    return asked
 
 
 HINTS: Mapping[str, Mapping[str, Collection[object]]] = {

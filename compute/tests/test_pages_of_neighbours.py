@@ -8,6 +8,9 @@ from compute.launch_templates import Request, create_template, create_version
 from compute.models import Instance, KeyPair, LaunchTemplate, LaunchTemplateVersion
 from compute.placement_groups import create_group
 from compute.urls import urlpatterns
+from networking.elastic import allocate_address
+from networking.models import ElasticAddress, SecurityGroupRule
+from networking.services import ssh_group
 from portal.models import AuditEntry
 from scheduling.models import PlacementGroup
 
@@ -29,12 +32,16 @@ def foreign(running, tenant, actor) -> dict[str, str]:
         "key-pairs/": key.ec2_id,
         "launch-templates/": template.ec2_id,
         "placement-groups/": group.ec2_id,
+        "security-groups/": ssh_group(tenant, actor=actor).ec2_id,
+        "addresses/": allocate_address(tenant, actor=actor).ec2_id,
     }
 
 
 def everything() -> list[object]:
     """All that could have been changed."""
-    models = (Instance, KeyPair, LaunchTemplate, LaunchTemplateVersion, PlacementGroup)
+    models = (
+        Instance, KeyPair, LaunchTemplate, LaunchTemplateVersion, PlacementGroup, SecurityGroupRule, ElasticAddress
+    )  # fmt: skip
     return [AuditEntry.objects.count(), *(list(model._default_manager.values()) for model in models)]
 
 
