@@ -201,7 +201,9 @@ class DirectoryBackend(Backend):
 
     def files(self) -> Iterable[StoredFile]:
         with _translated(f"files of {self.root}"):
-            yield from self._files(self.root, "")
+            for file in self._files(self.root, ""):
+                if LAYER_NAME.fullmatch(file.name):
+                    yield file
 
     def _files(self, directory: Path, prefix: str) -> Iterator[StoredFile]:
         for entry in os.scandir(directory):
@@ -216,8 +218,8 @@ class DirectoryBackend(Backend):
                     yield StoredFile(name, sum(file.used_bytes for file in inside), newest)
                 else:
                     yield from self._files(Path(entry.path), f"{name}/")
-            except FileNotFoundError:
-                continue  # gone since
+            except (FileNotFoundError, PermissionError):
+                continue  # gone since, or nothing of ours
 
     def capacity(self) -> Capacity:
         with _translated("capacity"):

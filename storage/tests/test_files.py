@@ -60,6 +60,7 @@ def test_layers_go_once_nothing_has_referred_to_them_for_a_while(tenant, settle,
     settings.LAYER_GRACE_S = 0
     kept, gone = make_image("kept"), make_snapshot(tenant)
     layer = gone.layer
+    assert layer is not None
     gone.delete()
 
     collect()
