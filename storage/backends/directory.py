@@ -160,10 +160,10 @@ class DirectoryBackend(Backend):
         final = self._below(*_checked_layer(target.name).rsplit("/", 1))
         if (there := self.inspect(target)) is not None:
             return there.virtual_bytes
-        found = taking.look(source, limits)
+        found = taking.look(source, limits, progress)
         self._forget_unfinished(final)
-        with self._finished(final, lasting=True) as temporary, qemu_img.secrets() as keys:
-            progress(0, Path(source).stat().st_size)
+        finished = self._finished(final, writable=False, lasting=True)
+        with finished as temporary, qemu_img.secrets() as keys:
             self._make(temporary, target.key, found.virtual_bytes)
             taking.convert(source, found, str(temporary), target.key, keys, limits, progress)
         return found.virtual_bytes
@@ -190,11 +190,17 @@ class DirectoryBackend(Backend):
         return info
 
     def _connected(self, chain: Chain) -> list[FileInfo]:
-        """What is known of each layer of a chain; raises StorageError unless each stands on the next."""
+        """What is known of each layer of a chain; raises StorageError if one stands on something else.
+
+        One may stand on a later layer than the next: it has taken in what lies between, and the rows do not know yet.
+        With what it has taken in once more below it, it reads the same.
+        """
         infos = [self._there(layer) for layer in chain]
-        for layer, info, below in zip(chain, infos, [*(each.name for each in chain[1:]), ""], strict=True):
-            if info.backing != below:
-                raise StorageError(f"layer {layer.name} stands on {info.backing!r}, not on {below!r}")
+        for number, (layer, info) in enumerate(zip(chain, infos, strict=True)):
+            below = [each.name for each in chain[number + 1 :]]
+            if info.backing and info.backing not in below:
+                expected = repr(below[0]) if below else "nothing"
+                raise StorageError(f"layer {layer.name} stands on {info.backing!r}, not on {expected}")
         return infos
 
     # --- the whole ----------------------------------------------------------------------------------------------
@@ -282,14 +288,14 @@ class DirectoryBackend(Backend):
                 temporary.unlink(missing_ok=True)
 
     @contextmanager
-    def _finished(self, target: Path, lasting: bool = False) -> Iterator[Path]:
+    def _finished(self, target: Path, *, writable: bool = True, lasting: bool = False) -> Iterator[Path]:
         """A temporary path that gets the final name at the end; nothing stays if the block fails.
 
         A file that has the name by then stays: a domain may have it open already.
         """
         with self._temporary(target) as temporary:
             yield temporary
-            self._give(temporary, True)
+            self._give(temporary, writable)
             if lasting:
                 qemu_img.sync(temporary)
             try:

@@ -19,7 +19,9 @@ from storage.backends.base import LayerFile, Progress, StorageError
 
 COMMAND_LIMIT_S = 60.0
 COPY_LIMIT_S = 24 * 3600.0
-MEMORY_BYTES = 2**30  # of address space; a conversion was seen to need 400 MiB of it, and 25 MiB of memory
+# Of address space: a conversion was seen to need 400 MiB of it, and 25 MiB of memory; a long chain of large layers has
+# caches of up to 32 MiB for each.
+MEMORY_BYTES = 8 * 2**30
 TELL_EVERY_S = 1.0
 LAST_WORDS = 2000
 PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")

@@ -43,11 +43,12 @@ def opened(source: str) -> Iterator[BinaryIO]:
         os.close(fd)
 
 
-def look(source: str, limits: Limits) -> Found:
+def look(source: str, limits: Limits, progress: Progress) -> Found:
     """What the file is.  Raises Unacceptable for what may not be converted."""
     with opened(source) as file:
         found = identify(file)
     _check_size(found.virtual_bytes, limits)
+    total = Path(source).stat().st_size
     bounds = Bounds(limits.seconds, limits.memory_bytes, 0)
     image = qemu_img.as_name(qemu_img.image(source, found.format))
     described = qemu_img.run_long(["qemu-img", "info", "--output=json", image], bounds)
@@ -56,7 +57,9 @@ def look(source: str, limits: Limits) -> Found:
     answer = json.loads(described.output)
     _check_size(int(answer["virtual-size"]), limits)
     if found.format not in UNCHECKED:
-        checked = qemu_img.run_long(["qemu-img", "check", "--output=json", image], bounds)
+        checked = qemu_img.run_long(
+            ["qemu-img", "check", "--output=json", image], bounds, tell=lambda _: progress(0, total)
+        )
         if checked.status == DAMAGED:
             raise Unacceptable(
                 f"the {found.format} file is damaged or not complete; repair it (qemu-img check) or send it again"
