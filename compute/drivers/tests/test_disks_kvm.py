@@ -219,7 +219,7 @@ def test_workers_that_need_the_same_passphrase_at_once_do_not_hinder_each_other(
     """Each tells libvirt, and lets it forget again."""
     spec, _client = guest
     base = local_host.layer("shared", size_bytes=MIB)
-    disks = [local_host.disk(local_host.layer("shared", [base]), backing=[base]) for _ in range(4)]
+    disks = [local_host.disk(local_host.layer("shared", [base]), backing=[base]) for _ in range(2)]
     failed: list[Exception] = []
 
     def work(disk) -> None:
