@@ -7,4 +7,5 @@ class ComputeConfig(AppConfig):
     verbose_name = _("Compute")
 
     def ready(self) -> None:
-        from compute import services, tasks  # noqa: F401 - they register what counts usage and what performs operations
+        # They register what counts usage, what performs operations, and whose files are whose.
+        from compute import directories, services, tasks  # noqa: F401
