@@ -64,7 +64,9 @@ def _driver(host: Host) -> Driver:
 
 
 def _instance(operation: Operation) -> Instance:
-    related = Instance.objects.select_related("host", "image", "instance_type", "tenant", "datastore")
+    related = Instance.objects.select_related(
+        "host", "image", "instance_type", "tenant", "datastore", "group_member__group"
+    )
     return related.get(ec2_id=operation.resource_id)
 
 

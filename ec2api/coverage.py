@@ -135,10 +135,13 @@ REFUSED = (
     (r"MetricCategor", "no metrics of guests by category here"),
     (r"NetworkPerformance", "the network's bandwidth is not divided"),
     (r"Operator|ManagedResource", "no services that run instances in others' accounts here"),
+    (r"^GroupNames$", "hosts are not shown to tenants"),
     (r"^PrivateIpAddress", "comes with networking"),
     (r"SriovNetSupport|EnaSupport", "guests have virtio"),
     (r"KmsKey|Encrypted", "no key management service here"),
     (r"Region|PresignedUrl|StsEndpoint", "there is one region"),
+    (r"^(Parent|Linked)GroupId$", "groups are not nested here"),
+    (r"^(Affinity|HostId)$", "which host it is is the scheduler's choice"),
     (r"Arn", "no such service of Amazon's here"),
     (r"UserGroups|Organization", "no organizations of accounts here"),
 )

@@ -41,6 +41,7 @@ def ready_layer(volume: Volume) -> Layer:
     if now.next_layer is not None:
         make_file(now.next_layer)
         move_on(now)
+        backend_of(layer.datastore).freeze(layer.file_name)
         layer = now.next_layer
     if not Volume.objects.filter(pk=volume.pk, layer=layer).exists():
         backend_of(layer.datastore).delete(layer.file_name)

@@ -12,7 +12,7 @@ _LISTED = re.compile(r"<li>\s*<p>\s*<code>(?!tag<)([a-zA-Z][\w.-]*)</code>(?!\s*
 
 def documented(action: Action) -> list[str]:
     """From the list in the model's own words, without ``tag:<key>``; empty for an action without filters."""
-    member = action.operation.parameters.get("filters")
+    member = action.operation.parameters.get("filters") or action.operation.parameters.get("filter")
     return _LISTED.findall(_WITHIN.sub(r"\1", member.documentation)) if member else []
 
 
