@@ -122,6 +122,16 @@ GROUPS = (
 # Why parameters of actions that there are are refused, by a pattern of their names; the first that matches.
 REFUSED = (
     (r"Outpost|LocalGateway|Coip|CustomerOwned", "no Outposts here"),
+    (r"^(LinkedGroupId|ParentGroupId)$", "placement groups stand by themselves here"),
+    (r"^(Affinity|HostId|HostResourceGroupArn)$", "hosts belong to operators; placement groups say what is wished"),
+    (r"^DestinationAvailabilityZone|SnapshotLocation", "images and snapshots are in every zone"),
+    (r"CompletionDurationMinutes$", "copies are as fast as the datastore is"),
+    (r"^(BootMode|BootModeOverride|ImdsSupport)$", "guests boot by BIOS; the instance says how metadata is asked for"),
+    (r"ProductCode", "nothing is sold here"),
+    (r"Ipam|Byoip|PublicIpv4Pool|^Address$|NetworkBorderGroup", "operators give address ranges in the admin site"),
+    (r"Prefix(es|Count)$", "interfaces have addresses, not blocks of them"),
+    (r"^(AssociatePublicIpAddress|AssociatedSubnetIds|SecondaryPrivateIp|EnaQueueCount)", "not yet"),
+    (r"^(InstanceIds|PublicIps)$", "of EC2-Classic there is nothing to name"),
     (r"^AdditionalInfo$", "for Amazon's own use"),
     (r"Elastic(Gpu|Inference)", "Amazon itself ended it"),
     (r"Ipv6|EnaSrd|SecondaryInterfaces|ConnectionTracking", "comes with networking"),
@@ -130,7 +140,6 @@ REFUSED = (
     (r"InstanceMarketOptions", "comes with leases, as best-effort instances"),
     (r"CapacityReservation", "comes with leases, as advance reservations"),
     (r"Kernel|Ram[dD]isk", "images boot by themselves"),
-    (r"LaunchTemplate", "not yet"),
     (r"License|BillingProduct", "nothing is licensed by the instance here"),
     (r"MetricCategor", "no metrics of guests by category here"),
     (r"NetworkPerformance", "the network's bandwidth is not divided"),
@@ -141,7 +150,6 @@ REFUSED = (
     (r"KmsKey|Encrypted", "no key management service here"),
     (r"Region|PresignedUrl|StsEndpoint", "there is one region"),
     (r"^(Parent|Linked)GroupId$", "groups are not nested here"),
-    (r"^(Affinity|HostId)$", "which host it is is the scheduler's choice"),
     (r"Arn", "no such service of Amazon's here"),
     (r"UserGroups|Organization", "no organizations of accounts here"),
 )
