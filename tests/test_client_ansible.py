@@ -39,7 +39,7 @@ def test_ansible_launches_an_instance_lists_it_and_ends_it(tidy_cloud, tmp_path)
     inventory.write_text(snippet("yaml", 1))
     listed = json.loads(ansible(tidy_cloud, "ansible-inventory", "-i", inventory, "--list", home=tmp_path))
     (host,) = listed["role_web"]["hosts"]
-    assert listed["_meta"]["hostvars"][host]["tags"]["Name"] == "ansible"
+    assert "ansible" in str(listed["_meta"]["hostvars"][host]["tags"]["Name"])  # bare, or marked as unsafe
 
     play(tidy_cloud, "end.yml", tmp_path)
     assert left_in(tidy_cloud) == {}
