@@ -7,4 +7,4 @@ class StorageConfig(AppConfig):
     verbose_name = _("Storage")
 
     def ready(self) -> None:
-        from storage import collecting, services  # noqa: F401 - they register what counts usage and what is performed
+        from storage import collecting, services, snapshots  # noqa: F401 - what they count and perform, they register
