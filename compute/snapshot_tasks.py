@@ -13,13 +13,13 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from compute import drivers
+from compute.devices import target_of
 from compute.domains import disk_of
 from compute.drivers.base import Disk, Driver, DriverError, HostUnreachable, Power
 from compute.models import Instance
-from compute.models.instance import KIND
-from compute.snapshots import SNAPSHOT, TAKE, VOLUME, next_layers
+from compute.snapshots import FREEZING, TAKE, lane_of_volume, next_layers
 from compute.verbs import Verb
-from operations.models import Operation, lane_of
+from operations.models import Operation
 from operations.performers import Again, Performer, Refused, TryLater, register
 from operations.tasks import ring
 from portal.errors import CloudError
@@ -78,7 +78,7 @@ def _bind(operation: Operation) -> Again | None:
     try:
         with transaction.atomic():
             volumes = hold_volumes(Volume.objects.filter(ec2_id__in=wanted))
-            lanes = {_lane(volume) for volume in volumes}
+            lanes = {lane_of_volume(volume) for volume in volumes}
             if len(lanes) > 1:
                 raise Refused(
                     "Client.IncorrectState: "
@@ -96,14 +96,10 @@ def _bind(operation: Operation) -> Again | None:
     return None
 
 
-def _lane(volume: Volume) -> str:
-    return lane_of(KIND, volume.instance_id) if volume.instance_id else lane_of(VOLUME, volume.ec2_id)
-
-
 def _move_on(operation: Operation, volumes: Sequence[Volume]) -> None:
     """Those that a running domain writes to by its hypervisor, all at one instant; the others by their rows."""
     name = next((volume.instance_id for volume in volumes if volume.instance_id), "")
-    instance = Instance.objects.select_related("host").filter(ec2_id=name).first()
+    instance = Instance.objects.select_related("host", "image").filter(ec2_id=name).first()
     try:
         for volume in volumes:
             assert volume.next_layer is not None
@@ -131,7 +127,10 @@ def _move_on_live(operation: Operation, instance: Instance, volumes: Sequence[Vo
     if power == Power.UNKNOWN:
         raise TryLater(f"{host} is still busy with starting {instance}", after_s=1)
     on = driver.disks(instance.ec2_id) if power != Power.OFF else {}
-    overlays = {v.serial: disk_of(v, v.next_layer, host) for v in volumes if v.next_layer and v.serial in on}
+    root = instance.image.root_device_name
+    overlays = {
+        v.serial: disk_of(v, v.next_layer, host, target_of(v, root)) for v in volumes if v.next_layer and v.serial in on
+    }
     if overlays:
         _begin(operation)
         _switch(operation, driver, instance.ec2_id, overlays)
@@ -174,10 +173,10 @@ def take_failed(operation: Operation, why: str) -> None:
     if operation.params.get("begun") and moving:
         again = {**operation.params, "snapshots": []}
         ids = [operation.resource_id]
-        Operation.objects.owe(TAKE, SNAPSHOT, ids, actor_name=operation.actor_name, params=again, lane=operation.lane)
+        Operation.objects.owe(TAKE, FREEZING, ids, actor_name=operation.actor_name, params=again, lane=operation.lane)
         ring()
     else:
         stay(moving)
 
 
-register(SNAPSHOT, TAKE, Performer(take, take_failed, tries=20))
+register(FREEZING, TAKE, Performer(take, take_failed, tries=20))

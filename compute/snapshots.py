@@ -21,9 +21,11 @@ from portal.tags import add_tags, check_tags, tags_of
 from storage.errors import IncorrectVolumeState
 from storage.freezing import bind, hold_volumes, open_snapshots
 from storage.models import Snapshot, Volume, VolumeState
+from storage.verbs import VOLUME
 
 S = InstanceState
-SNAPSHOT, VOLUME, TAKE = "snapshot", "volume", "take"
+SNAPSHOT = "snapshot"
+FREEZING, TAKE = "freezing", "take"  # no matter what becomes of the snapshots, the volumes have to move on
 MAX_DESCRIPTION = 255
 WHOLE = {VolumeState.AVAILABLE, VolumeState.IN_USE}
 
@@ -57,15 +59,20 @@ def snapshot_volumes(
     snapshots = open_snapshots(found, description=description)
     is_bound = bind(snapshots, found)
     _tag(snapshots, tags or {}, copy_tags)
-    lane = lane_of(KIND, found[0].instance_id) if found[0].instance_id else lane_of(VOLUME, found[0].ec2_id)
+    lane = lane_of_volume(found[0])
     ids = [snapshot.ec2_id for snapshot in snapshots]
     params: dict[str, object] = {"snapshots": ids, "volumes": [v.ec2_id for v in found], "off": with_guest_off}
     params["next"] = next_layers(found) if is_bound else None
-    Operation.objects.owe(TAKE, SNAPSHOT, ids[:1], actor_name=actor.name, params=params, lane=lane)
+    Operation.objects.owe(TAKE, FREEZING, ids[:1], actor_name=actor.name, params=params, lane=lane)
     for snapshot in snapshots:
         audit.record(actor, "create", SNAPSHOT, [snapshot.ec2_id], tenant=found[0].tenant, volume=snapshot.volume_id)
     ring()
     return snapshots
+
+
+def lane_of_volume(volume: Volume) -> str:
+    """In which nothing runs beside what is done to it: its instance's, or its own."""
+    return lane_of(KIND, volume.instance_id) if volume.instance_id else lane_of(VOLUME, volume.ec2_id)
 
 
 def next_layers(volumes: Sequence[Volume]) -> dict[str, str]:
@@ -105,6 +112,7 @@ def snapshot_instance(
     With ``reboot`` a running guest is shut down for them and started again afterwards; the instance goes on being
     called running, and a stop or a termination that is asked meanwhile takes the place of that.
     """
+    hold_volumes(Volume.objects.filter(pk__in=[volume.pk for volume in volumes]))  # before the instance, as elsewhere
     [now] = Instance.objects.filter(pk=instance.pk).select_for_update(of=("self",)).select_related("tenant")
     if now.state not in (S.RUNNING, S.STOPPED):
         text = _("The instance '%(id)s' is %(state)s; snapshots are taken of one that is running or stopped.")

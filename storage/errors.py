@@ -17,7 +17,7 @@ class VolumeInUse(CloudError):
     code = "VolumeInUse"
 
 
-class SnapshotInUse(CloudError):
-    """An image is made of it."""
+class IdempotentParameterMismatch(CloudError):
+    """The client token was used before, with other parameters."""
 
-    code = "InvalidSnapshot.InUse"
+    code = "IdempotentParameterMismatch"

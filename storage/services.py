@@ -13,7 +13,16 @@ from django.utils.translation import gettext as _
 from portal import quotas
 from portal.errors import CloudError
 from portal.models import Resource, Tag, Tenant
-from storage.models import AttachmentState, Datastore, EncryptionKey, Image, Layer, Volume, VolumeState
+from storage.models import (
+    AttachmentState,
+    Datastore,
+    EncryptionKey,
+    Image,
+    Layer,
+    ModificationState,
+    Volume,
+    VolumeState,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +126,11 @@ def forget_volumes(volumes: QuerySet[Volume]) -> None:
     promises; in the caller's transaction.
     """
     rows = volumes.order_by()
+    growth = Counter[int]()
+    for tenant_id, size, target in list(_growing(rows)):
+        growth[tenant_id] += target - size
     for tenant_id, count, size in list(rows.values_list("tenant").annotate(Count("pk"), Sum("size_gib"))):
-        quotas.release(Tenant(pk=tenant_id), {Resource.VOLUMES: count, Resource.VOLUME_GIB: size})
+        quotas.release(Tenant(pk=tenant_id), {Resource.VOLUMES: count, Resource.VOLUME_GIB: size + growth[tenant_id]})
     for datastore_id, gib in list(rows.values_list("datastore").annotate(Sum("promised_gib"))):
         Datastore.objects.all().release(datastore_id, gib)
     ids = list(rows.values_list("ec2_id", flat=True))
@@ -130,6 +142,12 @@ def forget_volumes(volumes: QuerySet[Volume]) -> None:
         Datastore.objects.all().release(datastore_id, gib)
 
 
+def _growing(volumes: QuerySet[Volume]) -> QuerySet[Volume, tuple[int, int, int]]:
+    """Tenant, size and the size asked for, of those that are being made larger: quota was given for that already."""
+    changing = volumes.filter(modification__state=ModificationState.MODIFYING)
+    return changing.values_list("tenant_id", "size_gib", "modification__target__size_gib")
+
+
 @quotas.counts
 def count_volumes() -> dict[tuple[int, str], int]:
     """Usage of volumes by tenant, from the rows."""
@@ -137,4 +155,6 @@ def count_volumes() -> dict[tuple[int, str], int]:
     for tenant_id, size in Volume.objects.order_by().values_list("tenant_id", "size_gib"):
         found[tenant_id, Resource.VOLUMES] = found.get((tenant_id, Resource.VOLUMES), 0) + 1
         found[tenant_id, Resource.VOLUME_GIB] = found.get((tenant_id, Resource.VOLUME_GIB), 0) + size
+    for tenant_id, size, target in _growing(Volume.objects.order_by()):
+        found[tenant_id, Resource.VOLUME_GIB] += target - size
     return found

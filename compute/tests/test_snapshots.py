@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from django.utils import timezone
 
-from compute import drivers
-from compute.drivers.base import Driver
-from compute.models import Host, Instance
 from compute.services import stop_instances, terminate_instances
 from compute.snapshots import snapshot_instance, snapshot_volumes
+from compute.tests.disks import driver, due, instance_of, interrupted, let, now, tops
 from operations.models import Operation
-from operations.tasks import run, work
+from operations.tasks import work
 from portal import quotas
 from portal.models import Tag
 from storage.collecting import collect
@@ -27,43 +24,6 @@ def volumes(launch, settle) -> list[Volume]:
     launch(more_disks=[disk])
     settle()
     return list(Volume.objects.order_by("pk"))
-
-
-def instance_of(volumes: list[Volume]) -> Instance:
-    return Instance.objects.get(ec2_id=volumes[0].instance_id)
-
-
-def driver() -> Driver:
-    host = Host.objects.get()
-    return drivers.driver_for(host.driver, host.settings())
-
-
-def let(**options: object) -> None:
-    """Give the simulated host other options."""
-    host = Host.objects.get()
-    Host.objects.update(options={**host.options, **options})
-
-
-def tops(volumes: list[Volume]) -> list[str]:
-    """The files that the domain writes to, by the names of their layers."""
-    disks = driver().disks(volumes[0].instance_id)
-    return [disks[volume.serial][0].rsplit("/", 1)[1].removesuffix(".qcow2") for volume in volumes]
-
-
-def due() -> None:
-    Operation.objects.open().update(due_at=timezone.now())
-
-
-def interrupted() -> None:
-    """Do all of what is next, but for writing down its result."""
-    operation = Operation.objects.claim_next()
-    assert operation is not None
-    Operation.objects.filter(pk=operation.pk).update(claim="another")
-    run(operation)
-
-
-def now(volume: Volume) -> Volume:
-    return Volume.objects.select_related("layer", "next_layer").get(pk=volume.pk)
 
 
 def test_a_snapshot_is_pending_and_counted_at_once(volumes, actor):
@@ -190,7 +150,6 @@ def test_a_worker_that_dies_after_the_switch_is_followed_by_one_that_finds_it(vo
     assert now(volumes[0]).next_layer == following
     assert tops(volumes[:1]) == [following.name]
 
-    Operation.objects.update(claim="", held_until=None)
     settle()
 
     snapshot.refresh_from_db()
@@ -203,7 +162,6 @@ def test_a_guest_that_goes_off_after_the_switch_starts_on_the_new_layer(volumes,
     following = now(volumes[0]).next_layer
     interrupted()
     driver().destroy(volumes[0].instance_id)
-    Operation.objects.update(claim="", held_until=None)
     settle()
 
     assert instance_of(volumes).state == "stopped"
