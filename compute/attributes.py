@@ -117,6 +117,21 @@ def keep_hint(instance: Instance, name: str, value: object, *, actor: Actor) -> 
 
 
 @transaction.atomic
+def change_options(
+    instance: Instance, name: str, options: Mapping[str, object], *, actor: Actor, only_stopped: bool = False
+) -> dict[str, object]:
+    """Change some of the options that are kept by this name; all of them, as they are then."""
+    instance = Instance.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=instance.pk)
+    kept = instance.hints.get(name) or {}
+    assert isinstance(kept, dict)
+    found = {**kept, **options}
+    write = _update_stopped if only_stopped else _update_live
+    write(instance, hints={**instance.hints, name: found})
+    _record(instance, actor, name, found)
+    return found
+
+
+@transaction.atomic
 def delete_volumes_on_termination(instance: Instance, wishes: Mapping[str, bool], *, actor: Actor) -> None:
     """By device: whether the volume goes with the instance.  Raises CloudError for a device it does not have."""
     for device, wish in wishes.items():

@@ -133,6 +133,8 @@ REFUSED: dict[str, StrOrPromise] = {
     "disks": gettext_lazy("do not reach its disks"),
     "vcpus": gettext_lazy("had too few vCPUs free"),
     "memory": gettext_lazy("had too little memory free"),
+    "spread": gettext_lazy("held another member of placement group %(group)s"),
+    "partition": gettext_lazy("held another partition of placement group %(group)s"),
 }
 POLICIES: dict[str, StrOrPromise] = {
     "packing": gettext_lazy("the fullest one that still has room, so that others stay free for large instances"),
@@ -152,5 +154,10 @@ def placement_words(placement: Placement | None) -> list[str]:
         lines.append(_("Chosen: %(policy)s.") % {"policy": policy})
     else:
         lines = [_("None of %(considered)s hosts could take it.") % values]
-    lines += [_("%(count)s %(why)s.") % {"count": n, "why": REFUSED.get(why, why)} for why, n in refused.items()]
+    lines += [_("%(count)s %(why)s.") % {"count": n, "why": _why(placement, why)} for why, n in refused.items()]
     return lines
+
+
+def _why(placement: Placement, reason: str) -> str:
+    text = str(REFUSED.get(reason, reason))
+    return text % {"group": placement.refusals[reason].get("group", "")} if reason in REFUSED else text

@@ -10,8 +10,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from compute.errors import IdempotentParameterMismatch
-from compute.models import Instance, InstanceType, KeyPair, Reservation, ShutdownBehavior
+from compute.models import GroupMember, Instance, InstanceType, KeyPair, Reservation, ShutdownBehavior
 from compute.models.instance import KIND, ids_of
+from compute.placement_groups import check_partition, join
 from compute.verbs import Verb
 from networking.models import NetworkInterface, SecurityGroup, Subnet
 from networking.services import interfaces_for
@@ -22,6 +23,7 @@ from portal.audit import Actor
 from portal.errors import CloudError, QuotaExceeded
 from portal.models import Resource, Tenant
 from portal.tags import add_tags, check_tags
+from scheduling.models import PlacementGroup
 from storage.models import Datastore, Image, Volume
 from storage.services import NewDisk, create_launch_volumes, root_disk
 
@@ -58,6 +60,15 @@ class Launch:
     delete_interface_on_termination: bool = True
     interface_description: str = ""
     interface_tags: Mapping[str, str] = field(default_factory=dict)
+    system_tags: Mapping[str, str] = field(default_factory=dict)  # of the instances, made by the cloud itself
+
+    placement_group: PlacementGroup | None = None
+    partition_number: int | None = None  # None: the one with the fewest members
+
+    @property
+    def all_tags(self) -> Mapping[str, str]:
+        """Of each instance: the tenant's, and the cloud's own."""
+        return {**self.instance_tags, **self.system_tags}
 
     @property
     def disk_gib(self) -> int:
@@ -92,6 +103,7 @@ class Launched:
     instances: list[Instance]
     volumes: list[Volume] = field(default_factory=list)
     interfaces: list[NetworkInterface] = field(default_factory=list)
+    members: list[GroupMember] = field(default_factory=list)
     is_new: bool = True
 
 
@@ -147,6 +159,7 @@ def check_launch(launch: Launch) -> None:
     check_tags(launch.instance_tags)
     check_tags(launch.volume_tags)
     check_tags(launch.interface_tags)
+    check_partition(launch.placement_group, launch.partition_number)
 
 
 def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
@@ -167,8 +180,10 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
         delete_on_termination=launch.delete_interface_on_termination,
         description=launch.interface_description,
     )
-    if launch.instance_tags:
-        add_tags(tenant, "instance", ids, launch.instance_tags)
+    group = launch.placement_group
+    members = join(group, instances, launch.partition_number) if group else []
+    if launch.all_tags:
+        add_tags(tenant, "instance", ids, launch.all_tags)
     if launch.volume_tags:
         add_tags(tenant, "volume", [volume.ec2_id for volume in volumes], launch.volume_tags)
     if launch.interface_tags:
@@ -178,7 +193,7 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
         actor, "launch", KIND, ids, tenant=tenant, reservation=reservation.ec2_id, type=launch.instance_type.name
     )
     ring(count)
-    return Launched(instances, volumes, interfaces)
+    return Launched(instances, volumes, interfaces, members)
 
 
 def _reserve(tenant: Tenant, launch: Launch) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from django.db import transaction
 
-from compute.models import Host, HostState, Instance
+from compute.models import GroupMember, Host, HostState, Instance
 from operations.performers import Refused, TryLater
-from scheduling.filters import Hosts, Request
-from scheduling.models import Placement
+from scheduling.filters import Group, Hosts, Request
+from scheduling.models import Placement, PlacementGroup
 from scheduling.placement import NAMED, Decision, decide
+
+ROUNDS = 3  # in which others may be faster before it is tried again later
 
 
 def snapshot() -> Hosts:
@@ -36,25 +38,63 @@ def place(instance: Instance, *, patient: bool = False) -> Host:
     if instance.host is not None:
         return instance.host
     kind = instance.instance_type
-    request = Request(kind.vcpus, kind.memory_mib, zone=instance.zone, architecture=instance.image.architecture)
-    decision = decide(snapshot(), request)
-    for name, score in zip(decision.order, decision.scores, strict=True):
-        if _claim(instance, name):
-            _write(instance, decision, name, score)
-        host = Host.objects.filter(instances=instance).first()
-        if host is not None:  # ours, or the claim of another worker that was faster
-            instance.refresh_from_db()
-            return host
+    for _round in range(ROUNDS):
+        group = group_of(instance)
+        request = Request(
+            kind.vcpus, kind.memory_mib, zone=instance.zone, architecture=instance.image.architecture, group=group
+        )
+        decision = decide(snapshot(), request)
+        for name, score in zip(decision.order, decision.scores, strict=True):
+            if claim_host(instance, name):
+                _write(instance, decision, name, score)
+            host = Host.objects.filter(instances=instance).first()
+            if host is not None:  # ours, or the claim of another worker that was faster
+                instance.refresh_from_db()
+                return host
+        if not decision.order:
+            break
+    else:
+        raise TryLater("every host that fitted was taken by others meanwhile")
     if decision.refusals.get("down") and patient:
         raise TryLater(f"waiting for a host: {decision.summary}")
     _write(instance, decision, "", None)
     raise Refused(f"Server.InsufficientInstanceCapacity: {decision.summary}")
 
 
+def member_of(instance: Instance) -> GroupMember | None:
+    """Its place in a placement group, if it has one."""
+    return getattr(instance, "group_member", None)
+
+
+def group_of(instance: Instance) -> Group | None:
+    """The placement group of this instance, with the hosts of its other members as they are now; one query."""
+    member = member_of(instance)
+    if member is None:
+        return None
+    others = GroupMember.objects.filter(group=member.group_id, instance__host__isnull=False).exclude(pk=member.pk)
+    rows = list(others.values_list("instance__host__name", "partition_number"))
+    return Group(
+        name=member.group.name,
+        strategy=member.group.strategy,
+        hosts=tuple(host for host, _partition in rows),
+        partitions=tuple(partition or 0 for _host, partition in rows),
+        partition=member.partition_number or 0,
+    )
+
+
 @transaction.atomic
-def _claim(instance: Instance, name: str) -> bool:
-    """Claim the host's capacity for the instance; False if the host is full by now or the instance has another."""
+def claim_host(instance: Instance, name: str) -> bool:
+    """Claim the host's capacity for the instance.
+
+    False if the host is full by now, if the instance has another, or if another member of its placement group has
+    come there: members of one group claim one after the other, so that each sees where those before it went.
+    """
     kind = instance.instance_type
+    if (member := member_of(instance)) is not None:
+        list(PlacementGroup.objects.select_for_update().filter(pk=member.group_id).values_list("pk"))
+        group = group_of(instance)
+        if group is not None and name in group.closed:
+            return False
     if not Host.objects.claim(name, vcpus=kind.vcpus, memory_mib=kind.memory_mib):
         return False
     held = Instance.objects.filter(pk=instance.pk, host=None).update(
@@ -72,7 +112,11 @@ def _write(instance: Instance, decision: Decision, host: str, score: float | Non
         policy=decision.policy,
         score=score,
         considered=decision.considered,
-        refusals={reason: {"count": len(names), "hosts": names[:NAMED]} for reason, names in decision.refusals.items()},
+        refusals={
+            reason: {"count": len(names), "hosts": names[:NAMED]}
+            | ({"group": decision.group} if decision.group else {})
+            for reason, names in decision.refusals.items()
+        },
         summary=decision.summary[:500],
     )
 

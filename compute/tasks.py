@@ -65,7 +65,9 @@ def driver_of(host: Host) -> Driver:
 
 
 def instance_of(operation: Operation) -> Instance:
-    related = Instance.objects.select_related("host", "image", "instance_type", "tenant", "datastore")
+    related = Instance.objects.select_related(
+        "host", "image", "instance_type", "tenant", "datastore", "group_member__group"
+    )
     return related.get(ec2_id=operation.resource_id)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 
-from compute.models import Instance, KeyPair
+from compute.models import Instance, KeyPair, LaunchTemplate
 from ec2api.filters import Filters, Table, condition
 from ec2api.pagination import Page
 from ec2api.protocol.errors import ApiError
@@ -16,6 +16,7 @@ from ec2api.registry import Call
 from networking.models import NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
 from portal.ids import PATTERN
 from portal.models import Tenant
+from scheduling.models import PlacementGroup
 from storage.models import Image, ImageState, Volume, launchable_by
 
 
@@ -51,6 +52,15 @@ KINDS: dict[str, Kind] = {
         lambda tenant: Image.objects.filter(tenant=tenant).exclude(state=ImageState.DEREGISTERED),
     ),
     "key": _kind("key-pair", "key pair ID", "InvalidKeyPair", _owned(KeyPair)),
+    "lt": _kind("launch-template", "launch template ID", "InvalidLaunchTemplateId", _owned(LaunchTemplate)),
+    "pg": Kind(
+        "placement-group",
+        "placement group",
+        "InvalidPlacementGroup.Unknown",
+        "InvalidPlacementGroupId.Malformed",
+        _owned(PlacementGroup),
+        _owned(PlacementGroup),
+    ),
     "vpc": _kind("vpc", "vpc ID", "InvalidVpcID", _owned(Vpc), "InvalidVpcId.Malformed"),
     "subnet": _kind("subnet", "subnet ID", "InvalidSubnetID", _owned(Subnet)),
     "sg": _kind("security-group", "security group", "InvalidGroup", _owned(SecurityGroup), "InvalidGroupId.Malformed"),

@@ -113,6 +113,16 @@ def groups_named(
     return unique
 
 
+PLACEMENT_MEMBERS = {
+    "AvailabilityZone",
+    "AvailabilityZoneId",
+    "GroupId",
+    "GroupName",
+    "PartitionNumber",
+    "Tenancy",
+}
+
+
 def check_placement(placement: PlacementTypeDef, zone: str) -> None:
     """Where it runs is our choice, but the zone must be the subnet's."""
     wanted = placement.get("AvailabilityZone")
@@ -129,7 +139,7 @@ def check_placement(placement: PlacementTypeDef, zone: str) -> None:
         )
     if placement.get("Tenancy", "default") != "default":
         raise unsupported(f"Placement.Tenancy '{placement['Tenancy']}'")
-    for name in placement.keys() - {"AvailabilityZone", "Tenancy", "AvailabilityZoneId"}:
+    for name in placement.keys() - PLACEMENT_MEMBERS:
         if placement[name]:  # type: ignore[literal-required]
             raise unsupported(f"The parameter Placement.{name} of RunInstances")
 
@@ -219,7 +229,7 @@ def interface(
 
 HINTS: Mapping[str, Mapping[str, Collection[object]]] = {
     "CreditSpecification": {"CpuCredits": ("standard", "unlimited")},
-    "MaintenanceOptions": {"AutoRecovery": ("default", "disabled")},
+    "MaintenanceOptions": {"AutoRecovery": ("default", "disabled"), "RebootMigration": ("default", "disabled")},
     "MetadataOptions": {
         "HttpEndpoint": ("enabled", "disabled"),
         "HttpProtocolIpv6": ("disabled", "enabled"),
@@ -231,7 +241,7 @@ HINTS: Mapping[str, Mapping[str, Collection[object]]] = {
 }
 
 
-def _check_words(asked: Mapping[str, Any]) -> None:
+def check_words(asked: Mapping[str, Any]) -> None:
     """What is kept and shown must be a word that EC2 has."""
     for name, members in HINTS.items():
         for member, words in members.items():
@@ -246,7 +256,7 @@ def _check_words(asked: Mapping[str, Any]) -> None:
 
 def hints(instance_type: InstanceType, asked: Mapping[str, Any]) -> dict[str, object]:
     """What is kept and shown again; what would change the machine is refused."""
-    _check_words(asked)
+    check_words(asked)
     cpu = asked.get("CpuOptions") or {}
     threads, cores = cpu.get("ThreadsPerCore", 1), cpu.get("CoreCount", instance_type.vcpus)
     if min(threads, cores) < 1 or cores * threads != instance_type.vcpus:

@@ -1,4 +1,7 @@
-"""EC2's wildcards in the database: ``*`` any characters, ``?`` one, a backslash takes the next one as it is."""
+"""What EC2's filters need of the database.
+
+Wildcards: ``*`` any characters, ``?`` one, a backslash takes the next one as it is.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,11 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_ipv46_address
 from django.db.models import CharField, GenericIPAddressField, Lookup, TextField
+from django.db.models.fields.json import KeyTransform, KeyTransformTextLookupMixin
+from django.db.models.lookups import In
 
 
 def has_wildcard(pattern: str) -> bool:
@@ -69,3 +76,27 @@ class Wildcard(Lookup):
         if connection.vendor == "postgresql":
             column = f"HOST({column})" if isinstance(self.lhs.output_field, GenericIPAddressField) else column
         return f"{column} LIKE %s", [*params, as_like(str(self.rhs))]
+
+
+@KeyTransform.register_lookup
+class WildcardInJson(KeyTransformTextLookupMixin, Wildcard):
+    """``data__ImageId__wildcard="ami-*"``: of a text in a JSON field."""
+
+
+@GenericIPAddressField.register_lookup
+class AmongAddresses(In):
+    """``address__in=[...]``: what is no address is no row's, where PostgreSQL would refuse the whole query."""
+
+    def get_prep_lookup(self) -> Any:
+        if isinstance(self.rhs, list | tuple | set):
+            self.rhs = [value for value in self.rhs if not isinstance(value, str) or _is_address(value)]
+        return super().get_prep_lookup()
+
+
+def _is_address(text: str) -> bool:
+    """Without a scope, which Python knows and PostgreSQL does not."""
+    try:
+        validate_ipv46_address(text)
+    except ValidationError:
+        return False
+    return "%" not in text

@@ -30,14 +30,15 @@ class Page:
         ids: Sequence[str] = (),
         ids_name: str = "",
         least: int = LEAST,
+        most: int = MOST,
     ) -> None:
         if max_results is not None and ids:
             raise ApiError(
                 "InvalidParameterCombination",
                 f"The parameter {ids_name} cannot be used with the parameter maxResults",
             )
-        if max_results is not None and not least <= max_results <= MOST:
-            bound, word = (least, "greater") if max_results < least else (MOST, "less")
+        if max_results is not None and not least <= max_results <= most:
+            bound, word = (least, "greater") if max_results < least else (most, "less")
             raise ApiError(
                 "InvalidParameterValue",
                 f"Value ( {max_results} ) for parameter maxResults is invalid."

@@ -21,6 +21,7 @@ from ec2api.protocol.errors import ApiError, render_error
 from ec2api.protocol.model import check_version
 from ec2api.protocol.request import read_form
 from ec2api.registry import Call, find_action, load_actions, perform
+from ec2api.throttling import admit
 from portal.audit import Actor, Door
 
 CONTENT_TYPE = "text/xml;charset=UTF-8"
@@ -42,7 +43,7 @@ class Ec2View(APIView):
 
     authentication_classes = [SigV4]
     permission_classes = []
-    throttle_classes = []
+    throttle_classes = []  # by ec2api.throttling instead, once it is known what is asked
     parser_classes = []
     content_negotiation_class = Anything
     http_method_names = ["get", "post"]
@@ -59,6 +60,7 @@ class Ec2View(APIView):
         signed = request.auth
         assert isinstance(signed, Signed)
         sent = _once(fields, "Action", "Version")
+        admit(signed.key, sent.get("Action", ""))
         found = find_action(signed.service, sent.get("Action", ""))
         call = Call(
             tenant=signed.key.tenant,

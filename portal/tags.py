@@ -13,6 +13,8 @@ from portal.errors import CloudError
 from portal.models import Tag, Tenant
 from portal.models.tag import MAX_KEY, MAX_TAGS, MAX_VALUE
 
+SYSTEM = "aws:"  # keys that begin so are the cloud's own: shown to tenants, but not theirs to make, change or delete
+
 
 def check_tags(tags: Mapping[str, str]) -> None:
     """Raise what EC2 would say of a bad key or value."""
@@ -23,16 +25,23 @@ def check_tags(tags: Mapping[str, str]) -> None:
         if not key or len(key) > MAX_KEY:
             text = _("Tag key '%(key)s' must have between 1 and %(most)s characters")
             raise CloudError(text % {"key": key[:40], "most": MAX_KEY})
-        if key.lower().startswith("aws:"):
-            text = _("Tag keys starting with 'aws:' are reserved for internal use: '%(key)s'")
-            raise CloudError(text % {"key": key[:40]})
+        _check_own(key)
         if len(value) > MAX_VALUE:
             text = _("The value of tag '%(key)s' has %(length)s characters; at most %(most)s are allowed")
             raise CloudError(text % {"key": key, "length": len(value), "most": MAX_VALUE})
 
 
+def _check_own(key: str) -> None:
+    if key.lower().startswith(SYSTEM):
+        text = _("Tag keys starting with 'aws:' are reserved for internal use: '%(key)s'")
+        raise CloudError(text % {"key": key[:40]})
+
+
 def add_tags(tenant: Tenant, resource_type: str, resource_ids: Iterable[str], tags: Mapping[str, str]) -> None:
-    """Tag resources that were made a moment ago, in the same transaction: no old tags to look for."""
+    """Tag resources that were made a moment ago, in the same transaction: no old tags to look for.
+
+    What tenants ask for is checked by ``check_tags`` before; the cloud's own keys are taken, too.
+    """
     Tag.objects.bulk_create(
         Tag(tenant=tenant, resource_type=resource_type, resource_id=resource_id, key=key, value=value)
         for resource_id in resource_ids
@@ -54,7 +63,8 @@ def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping
         unique_fields=["resource_id", "key"],
         update_fields=["value"],
     )
-    counted = Tag.objects.filter(resource_id__in=ids).order_by().values_list("resource_id").annotate(Count("pk"))
+    own = Tag.objects.filter(resource_id__in=ids).exclude(key__startswith=SYSTEM)
+    counted = own.order_by().values_list("resource_id").annotate(Count("pk"))
     for resource_id, count in sorted(counted):
         if count > MAX_TAGS:
             text = _("%(id)s would have %(count)s tags; a resource takes %(most)s: delete some first")
@@ -63,9 +73,14 @@ def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping
 
 
 def delete_tags(tenant: Tenant, resource_ids: Sequence[str], tags: Mapping[str, str | None] | None) -> None:
-    """Delete tags by key, or by key and value; all of them where ``tags`` is None."""
-    rows = Tag.objects.filter(tenant=tenant, resource_id__in=resource_ids)
+    """Delete tags by key, or by key and value; all of them where ``tags`` is None.  The cloud's own stay.
+
+    Raises CloudError for a key that is the cloud's.
+    """
+    rows = Tag.objects.filter(tenant=tenant, resource_id__in=resource_ids).exclude(key__startswith=SYSTEM)
     if tags is not None:
+        for key in tags:
+            _check_own(key)
         conditions = (Q(key=key) if value is None else Q(key=key, value=value) for key, value in tags.items())
         rows = rows.filter(reduce(or_, conditions, Q(pk__in=())))
     rows.delete()

@@ -7,8 +7,8 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from portal.admin_site import Page, ReadOnly
-from scheduling.filters import WORDS
-from scheduling.models import Placement
+from scheduling.filters import words
+from scheduling.models import Placement, PlacementGroup
 
 
 @admin.register(Placement)
@@ -24,7 +24,16 @@ class PlacementAdmin(ReadOnly, Page):
     @admin.display(description=_("hosts refused"))
     def reasons(self, placement: Placement) -> str:
         rows = (
-            (refusal["count"], WORDS.get(reason, reason), ", ".join(refusal["hosts"]))
+            (refusal["count"], words(reason, refusal.get("group", "")), ", ".join(refusal["hosts"]))
             for reason, refusal in placement.refusals.items()
         )
         return format_html_join("", "<div>{} {}: {}</div>", rows) or "—"
+
+
+@admin.register(PlacementGroup)
+class PlacementGroupAdmin(ReadOnly, Page):
+    list_display = ["ec2_id", "name", "tenant", "strategy", "partition_count", "created_at"]
+    list_filter = ["strategy", "tenant"]
+    list_select_related = ["tenant"]
+    search_fields = ["ec2_id", "name"]
+    fields = ["ec2_id", "name", "tenant", "strategy", "partition_count", "spread_level", "created_at"]

@@ -31,6 +31,27 @@ class Hosts:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A placement group as it stands: where its other members are, one entry each, and in which partition."""
+
+    name: str
+    strategy: str  # "cluster", "spread" or "partition"
+    hosts: tuple[str, ...] = ()
+    partitions: tuple[int, ...] = ()
+    partition: int = 0  # of the instance that is to be placed
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """The hosts where the group does not let this instance go."""
+        if self.strategy == "spread":
+            return frozenset(self.hosts)
+        if self.strategy == "partition":
+            beside = zip(self.hosts, self.partitions, strict=True)
+            return frozenset(host for host, partition in beside if partition != self.partition)
+        return frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What one instance needs.  ``only_on``: the one host that has its disks; empty: any."""
 
@@ -39,6 +60,7 @@ class Request:
     zone: str = ""
     architecture: str = "x86_64"
     only_on: str = ""
+    group: Group | None = None
 
 
 def up(hosts: Hosts, request: Request) -> BoolArray:
@@ -69,6 +91,22 @@ def memory(hosts: Hosts, request: Request) -> BoolArray:
     return hosts.memory_mib - hosts.memory_allocated_mib >= request.memory_mib
 
 
+def _open(hosts: Hosts, request: Request, strategy: str) -> BoolArray:
+    if request.group is None or request.group.strategy != strategy or not request.group.closed:
+        return np.full(len(hosts), True)
+    return ~np.isin(np.array(hosts.names), sorted(request.group.closed))
+
+
+def spread(hosts: Hosts, request: Request) -> BoolArray:
+    """No two members of a spread group on one host."""
+    return _open(hosts, request, "spread")
+
+
+def partition(hosts: Hosts, request: Request) -> BoolArray:
+    """No host for two partitions of a group."""
+    return _open(hosts, request, "partition")
+
+
 Filter = Callable[[Hosts, Request], BoolArray]
 
 # In the order in which a host's refusal is named: the first filter that refuses it.
@@ -80,6 +118,8 @@ FILTERS: dict[str, Filter] = {
     "disks": disks,
     "vcpus": vcpus,
     "memory": memory,
+    "spread": spread,
+    "partition": partition,
 }
 
 WORDS = {
@@ -90,4 +130,11 @@ WORDS = {
     "disks": "do not reach its disks",
     "vcpus": "lack vCPUs",
     "memory": "lack memory",
+    "spread": "hold another member of placement group {group}",
+    "partition": "hold another partition of placement group {group}",
 }
+
+
+def words(reason: str, group: str = "") -> str:
+    """Why a host was refused, in words; what was never one of ours as it is."""
+    return WORDS.get(reason, reason).replace("{group}", group)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduling.filters import FILTERS, WORDS, Hosts, Request
-from scheduling.ranks import POLICIES
+from scheduling.filters import FILTERS, Hosts, Request, words
+from scheduling.ranks import POLICIES, nearness
 
 NAMED = 20  # refused hosts listed by name for each reason
 
@@ -23,6 +23,7 @@ class Decision:
     refusals: Mapping[str, list[str]]  # filter -> hosts that it was the first to refuse
     considered: int
     summary: str
+    group: str = ""  # the placement group that had a say
 
 
 def decide(hosts: Hosts, request: Request, policy: str = "packing") -> Decision:
@@ -36,7 +37,8 @@ def decide(hosts: Hosts, request: Request, policy: str = "packing") -> Decision:
             refusals[name] = [hosts.names[i] for i in np.flatnonzero(refused)]
         fits &= accepted
     score = POLICIES[policy](hosts, request)
-    chosen = [i for i in np.lexsort((np.array(hosts.names), -score)) if fits[i]] if len(hosts) else []
+    keys = (np.array(hosts.names), -score, -nearness(hosts, request))
+    chosen = [i for i in np.lexsort(keys) if fits[i]] if len(hosts) else []
     return Decision(
         policy=policy,
         order=tuple(hosts.names[i] for i in chosen),
@@ -44,6 +46,7 @@ def decide(hosts: Hosts, request: Request, policy: str = "packing") -> Decision:
         refusals=refusals,
         considered=len(hosts),
         summary=summarise(hosts, request, refusals),
+        group=request.group.name if request.group else "",
     )
 
 
@@ -53,7 +56,8 @@ def summarise(hosts: Hosts, request: Request, refusals: Mapping[str, list[str]])
         return "there is no host yet"
     fit = len(hosts) - sum(map(len, refusals.values()))
     parts = [f"{fit} could take it"] if fit else []
-    parts += [f"{len(names)} {WORDS[reason]}" for reason, names in refusals.items()]
+    group = request.group.name if request.group else ""
+    parts += [f"{len(names)} {words(reason, group)}" for reason, names in refusals.items()]
     summary = f"{len(hosts)} host{'s' if len(hosts) > 1 else ''}: " + ", ".join(parts)
     if not fit and "memory" in refusals:
         free = hosts.memory_mib - hosts.memory_allocated_mib

@@ -43,11 +43,15 @@ def ready_layer(volume: Volume) -> Layer:
     if now.next_layer is not None:
         make_file(now.next_layer)
         move_on(now)
+        backend_of(layer.datastore).freeze(layer.file_name)
         layer = now.next_layer
-    if not Volume.objects.filter(pk=volume.pk, layer=layer).exists():
+    if Volume.objects.filter(pk=volume.pk, layer=layer).exists():
+        return layer
+    if Volume.objects.filter(pk=volume.pk).exists():  # another has let it move on
+        return ready_layer(volume)
+    if not Layer.objects.filter(pk=layer.pk).exists():  # or a snapshot has come to be this layer
         backend_of(layer.datastore).delete(layer.file_name)
-        raise StorageError(f"volume {volume} was deleted meanwhile")
-    return layer
+    raise StorageError(f"volume {volume} was deleted meanwhile")
 
 
 @transaction.atomic

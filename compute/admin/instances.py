@@ -1,4 +1,4 @@
-"""Instances and key pairs."""
+"""Instances, key pairs and launch templates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from compute.models import Instance, KeyPair
+from compute.models import Instance, KeyPair, LaunchTemplate, LaunchTemplateVersion
 from compute.services import start_instances, stop_instances, terminate_instances
 from operations.models import Operation
 from portal.actors import actor_of
@@ -131,3 +131,22 @@ class KeyPairAdmin(ReadOnly, Page):
     list_filter = ["key_type", "tenant"]
     list_select_related = ["tenant"]
     search_fields = ["name", "ec2_id", "fingerprint", "tenant__name"]
+
+
+@admin.register(LaunchTemplate)
+class LaunchTemplateAdmin(ReadOnly, Page):
+    list_display = ["ec2_id", "name", "tenant", "default_number", "latest_number", "created_by", "created_at"]
+    list_filter = ["tenant"]
+    list_select_related = ["tenant"]
+    search_fields = ["ec2_id", "name", "tenant__name"]
+    fields = ["ec2_id", "name", "tenant", "default_number", "latest_number", "created_by", "created_at"]
+
+
+@admin.register(LaunchTemplateVersion)
+class LaunchTemplateVersionAdmin(ReadOnly, Page):
+    """Without the data, in which user data may hold what is the tenant's alone."""
+
+    list_display = ["template", "number", "description", "created_by", "created_at"]
+    list_select_related = ["template"]
+    search_fields = ["template__ec2_id", "template__name"]
+    fields = ["template", "number", "description", "created_by", "created_at"]

@@ -48,6 +48,7 @@ def _status(words: Mapping[str, str]) -> Build:
 _same = _status({"ok": "ok", "impaired": "impaired", "not-applicable": "not-applicable"})
 _reached = _status(REACHABILITY)
 STATUS_FILTERS: Table = {
+    "application-status.status": always(""),
     "operator.managed": always("false"),
     "operator.principal": always(""),
     "availability-zone": INSTANCE_FILTERS["availability-zone"],

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from compute.models import InstanceType
+from ec2api.actions.zones import zones_here
 from ec2api.filters import Filters, select
 from ec2api.pagination import Page
 from ec2api.present.instance_types import instance_type_info
@@ -19,18 +20,40 @@ Getter = Callable[[Any], Iterable[str]]
 
 
 def at(*path: str) -> Getter:
-    """The value at this place of a description, or the values of the list there, as text."""
+    """The value at this place of a description, or the values of the list there or on the way, as text."""
 
     def get(thing: Any) -> Iterable[str]:
+        found = [thing]
         for name in path:
-            thing = thing.get(name, {}) if isinstance(thing, Mapping) else {}
-        values = thing if isinstance(thing, list) else [] if isinstance(thing, Mapping) else [thing]
-        return [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+            members = [each.get(name) for each in found if isinstance(each, Mapping)]
+            found = [value for each in members for value in (each if isinstance(each, list) else [each])]
+        return [str(value).lower() if isinstance(value, bool) else str(value) for value in found if value is not None]
 
     return get
 
 
+_EBS = ("EbsInfo", "EbsOptimizedInfo")
 INSTANCE_TYPE_FILTERS: Mapping[str, Getter] = {
+    "ebs-info.attachment-limit-type": at("EbsInfo", "AttachmentLimitType"),
+    "ebs-info.maximum-ebs-attachments": at("EbsInfo", "MaximumEbsAttachments"),
+    "ebs-info.ebs-optimized-info.baseline-bandwidth-in-mbps": at(*_EBS, "BaselineBandwidthInMbps"),
+    "ebs-info.ebs-optimized-info.baseline-iops": at(*_EBS, "BaselineIops"),
+    "ebs-info.ebs-optimized-info.baseline-throughput-in-mbps": at(*_EBS, "BaselineThroughputInMBps"),
+    "ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps": at(*_EBS, "MaximumBandwidthInMbps"),
+    "ebs-info.ebs-optimized-info.maximum-iops": at(*_EBS, "MaximumIops"),
+    "ebs-info.ebs-optimized-info.maximum-throughput-in-mbps": at(*_EBS, "MaximumThroughputInMBps"),
+    "instance-storage-info.disk.count": at("InstanceStorageInfo", "Disks", "Count"),
+    "instance-storage-info.disk.size-in-gb": at("InstanceStorageInfo", "Disks", "SizeInGB"),
+    "instance-storage-info.disk.type": at("InstanceStorageInfo", "Disks", "Type"),
+    "instance-storage-info.encryption-support": at("InstanceStorageInfo", "EncryptionSupport"),
+    "instance-storage-info.nvme-support": at("InstanceStorageInfo", "NvmeSupport"),
+    "instance-storage-info.total-size-in-gb": at("InstanceStorageInfo", "TotalSizeInGB"),
+    "network-info.bandwidth-weightings": at("NetworkInfo", "BandwidthWeightings"),
+    "network-info.efa-info.maximum-efa-interfaces": at("NetworkInfo", "EfaInfo", "MaximumEfaInterfaces"),
+    "network-info.flexible-ena-queues-support": at("NetworkInfo", "NetworkCards", "FlexibleEnaQueuesSupport"),
+    "nitro-tpm-info.supported-versions": at("NitroTpmInfo", "SupportedVersions"),
+    "processor-info.supported-features": at("ProcessorInfo", "SupportedFeatures"),
+    "reboot-migration-support": at("RebootMigrationSupport"),
     "network-info.efa-supported": at("NetworkInfo", "EfaSupported"),
     "network-info.encryption-in-transit-supported": at("NetworkInfo", "EncryptionInTransitSupported"),
     "network-info.ipv6-addresses-per-interface": at("NetworkInfo", "Ipv6AddressesPerInterface"),
@@ -105,12 +128,13 @@ def describe_instance_type_offerings(
     max_results: int | None = None,
     next_token: str = "",
 ) -> Reply:
-    """Every type is offered wherever we are."""
+    """Every type is offered in every zone."""
     page = Page(call, max_results, next_token)
+    zones = zones_here()
     locations = {
-        "region": settings.REGION,
-        "availability-zone": settings.DEFAULT_ZONE,
-        "availability-zone-id": zone_id(settings.DEFAULT_ZONE),
+        "region": [settings.REGION],
+        "availability-zone": zones,
+        "availability-zone-id": [zone_id(name) for name in zones],
     }
     if location_type not in locations:
         raise ApiError(
@@ -118,8 +142,9 @@ def describe_instance_type_offerings(
             f"Value ({location_type[:40]}) for parameter LocationType is invalid: use {', '.join(locations)}",
         )
     offerings = [
-        {"InstanceType": name, "LocationType": location_type, "Location": locations[location_type]}
+        {"InstanceType": name, "LocationType": location_type, "Location": location}
         for name in InstanceType.objects.filter(is_enabled=True).values_list("name", flat=True)
+        for location in locations[location_type]
     ]
     shown, token = page.of(select(offerings, filters, OFFERING_FILTERS))
     return {"InstanceTypeOfferings": shown, "NextToken": token}

@@ -13,16 +13,20 @@ from ec2api import launches
 from ec2api.filters import Filters, condition
 from ec2api.instance_filters import INSTANCE_FILTERS
 from ec2api.pagination import Page
+from ec2api.placement import group_of_launch
 from ec2api.present.instances import launched, reservations, rows_of, state_change
 from ec2api.protocol.errors import ApiError
 from ec2api.protocol.scalars import decode_base64
 from ec2api.registry import Call, Reply, action, missing
 from ec2api.tag_specifications import tags_for
+from ec2api.template_data import from_template, system_tags
+from ec2api.throttling import admit_instances
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
         BlockDeviceMappingTypeDef,
         InstanceNetworkInterfaceSpecificationTypeDef,
+        LaunchTemplateSpecificationTypeDef,
         PlacementTypeDef,
         TagSpecificationUnionTypeDef,
     )
@@ -31,6 +35,7 @@ MAX_CLIENT_TOKEN = 64
 
 
 @action()
+@from_template
 def run_instances(
     call: Call,
     *,
@@ -61,6 +66,7 @@ def run_instances(
     private_dns_name_options: dict[str, Any] | None = None,
     enclave_options: dict[str, Any] | None = None,
     hibernation_options: dict[str, Any] | None = None,
+    launch_template: LaunchTemplateSpecificationTypeDef | None = None,
 ) -> Reply:
     """New instances, pending; the same client token again finds those it made."""
     asked = {name: value for name, value in locals().items() if name not in ("call", "client_token")}
@@ -70,6 +76,7 @@ def run_instances(
         raise missing("InstanceType")
     if len(client_token) > MAX_CLIENT_TOKEN:
         raise ApiError("InvalidParameterValue", f"ClientToken is limited to {MAX_CLIENT_TOKEN} characters")
+    admit_instances(call.tenant, max_count)
     if instance_initiated_shutdown_behavior not in ShutdownBehavior.values:
         raise _not_a_shutdown_behavior(instance_initiated_shutdown_behavior)
     image = launches.image_named(call.tenant, image_id)
@@ -101,6 +108,8 @@ def run_instances(
         instance_tags=instance_tags,
         volume_tags=volume_tags,
         interface_tags=interface_tags,
+        system_tags=system_tags(launch_template),
+        **group_of_launch(call.tenant, placement or {}),
         shutdown_behavior=instance_initiated_shutdown_behavior,
         disable_api_termination=disable_api_termination,
         disable_api_stop=disable_api_stop,

@@ -7,12 +7,12 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from ec2api.filters import Filters, Table, Values, always, among, choice, moment, number, owner, truth
+from ec2api.filters import Filters, Table, Values, always, among, choice, matches, moment, number, owner, truth
 from ec2api.instance_filters import INSTANCE_FILTERS, attachment_id, private_dns, public_owner
 from ec2api.kinds import listed
 from ec2api.pagination import Page
 from ec2api.present.interfaces import interface_rows, network_interfaces
-from ec2api.present.networks import DHCP_OPTIONS, subnet, vpc
+from ec2api.present.networks import DHCP_OPTIONS, available, subnet, vpc
 from ec2api.present.words import arn, tags_by_id
 from ec2api.registry import Call, Reply, action
 from networking.models import NetworkInterface, Subnet
@@ -39,6 +39,11 @@ VPC_FILTERS: Table = {
 }
 
 
+def _free_addresses(values: Values, tenant: Tenant) -> Q:
+    rows = Subnet.objects.filter(tenant=tenant).annotate(taken=Count("network_interfaces"))
+    return Q(pk__in=[row.pk for row in rows if matches(str(available(row, row.taken)), values)])
+
+
 def _subnet_arn(values: Values, tenant: Tenant) -> Q:
     """Of a pattern in the id only: what stands before it is the same of all."""
     before = arn(tenant, "subnet", "")
@@ -46,6 +51,7 @@ def _subnet_arn(values: Values, tenant: Tenant) -> Q:
 
 
 SUBNET_FILTERS: Table = {
+    "available-ip-address-count": _free_addresses,
     "subnet-arn": _subnet_arn,
     "customer-owned-ipv4-pool": always(""),
     "enable-dns64": always("false"),

@@ -64,8 +64,7 @@ def describe_regions(call: Call, *, region_names: Sequence[str] = (), filters: F
 def describe_availability_zones(
     call: Call, *, zone_names: Sequence[str] = (), zone_ids: Sequence[str] = (), filters: Filters = ()
 ) -> Reply:
-    names = sorted({settings.DEFAULT_ZONE, *Host.objects.order_by().values_list("zone", flat=True).distinct()})
-    zones = [_zone(name) for name in names]
+    zones = [_zone(name) for name in zones_here()]
     for asked, member in ((zone_names, "ZoneName"), (zone_ids, "ZoneId")):
         known = {zone[member] for zone in zones}
         for each in asked:
@@ -74,6 +73,11 @@ def describe_availability_zones(
         if asked:
             zones = [zone for zone in zones if zone[member] in asked]
     return {"AvailabilityZones": select(zones, filters, ZONE_FILTERS)}
+
+
+def zones_here() -> list[str]:
+    """Names of all zones: the default one, and those that hosts are in."""
+    return sorted({settings.DEFAULT_ZONE, *Host.objects.order_by().values_list("zone", flat=True).distinct()})
 
 
 def _zone(name: str) -> Thing:

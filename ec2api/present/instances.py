@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         InstanceStateChangeTypeDef,
         InstanceStateTypeDef,
         InstanceTypeDef,
+        PlacementTypeDef,
         ReservationTypeDef,
         TagTypeDef,
     )
@@ -62,6 +63,9 @@ class InstanceRow(NamedTuple):
     monitoring: bool
     source_dest_check: bool
     hints: Mapping[str, Any]
+    group_name: str | None = None
+    group_id: str | None = None
+    partition_number: int | None = None
 
 
 COLUMNS = (
@@ -90,6 +94,7 @@ COLUMNS = (
     "source_dest_check",
     "hints",
 )
+GROUP_COLUMNS = ("group_member__group__name", "group_member__group__ec2_id", "group_member__partition_number")
 VOLUME_COLUMNS = ("instance_id", "ec2_id", "device", "state", "delete_on_termination", "attached_at")
 _of_instance = attrgetter(*(column.replace("__", ".") for column in COLUMNS))
 _of_volume = attrgetter(*VOLUME_COLUMNS)
@@ -102,7 +107,7 @@ Devices = Mapping[str, Sequence["InstanceBlockDeviceMappingTypeDef"]]
 
 
 def rows_of(instances: InstanceQuerySet) -> list[InstanceRow]:
-    return [InstanceRow._make(row) for row in instances.values_list(*COLUMNS)]
+    return [InstanceRow._make(row) for row in instances.values_list(*COLUMNS, *GROUP_COLUMNS)]
 
 
 def reservations(tenant: Tenant, rows: Sequence[InstanceRow]) -> list[ReservationTypeDef]:
@@ -115,13 +120,13 @@ def reservations(tenant: Tenant, rows: Sequence[InstanceRow]) -> list[Reservatio
 
 def launched(tenant: Tenant, made: Launched, launch: Launch) -> ReservationTypeDef:
     """What a launch made, from what it has in its hands: no query."""
-    rows = [InstanceRow._make(_of_instance(instance)) for instance in made.instances]
+    group, partitions = launch.placement_group, {member.pk: member.partition_number for member in made.members}
+    in_group = (group.name, group.ec2_id) if group else (None, None)
+    rows = [InstanceRow._make((*_of_instance(i), *in_group, partitions.get(i.pk))) for i in made.instances]
     devices = _by_instance(_of_volume(volume) for volume in made.volumes)
     groups = [(group.ec2_id, group.name) for group in sorted(launch.groups, key=lambda group: group.pk)]
     interfaces = {i.instance_id: [interface_row(i, groups)] for i in made.interfaces}
-    shared: list[TagTypeDef] = [
-        {"Key": key, "Value": launch.instance_tags[key]} for key in sorted(launch.instance_tags)
-    ]
+    shared: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in sorted(launch.all_tags.items())]
     (found,) = _by_reservation(tenant, rows, devices, interfaces, {row.ec2_id: shared for row in rows})
     return found
 
@@ -162,12 +167,7 @@ def instance(
         "ProductCodes": [],
         "InstanceType": row.type_name,  # type: ignore[typeddict-item]
         "LaunchTime": row.launched_at,
-        "Placement": {
-            "AvailabilityZone": row.zone,
-            "AvailabilityZoneId": zone_id(row.zone),
-            "GroupName": "",
-            "Tenancy": "default",
-        },
+        "Placement": _placement(row),
         "Monitoring": {"State": "enabled" if row.monitoring else "disabled"},
         "Architecture": row.architecture,  # type: ignore[typeddict-item]
         "BlockDeviceMappings": devices.get(row.ec2_id, ()),  # type: ignore[typeddict-item]
@@ -201,7 +201,11 @@ def instance(
             "EnableResourceNameDnsAAAARecord": False,
             **row.hints.get("PrivateDnsNameOptions", {}),
         },
-        "MaintenanceOptions": {"AutoRecovery": "default", **row.hints.get("MaintenanceOptions", {})},  # type: ignore[typeddict-item]
+        "MaintenanceOptions": {
+            "AutoRecovery": "default",
+            "RebootMigration": "default",
+            **row.hints.get("MaintenanceOptions", {}),
+        },
     }
     if row.key_name:
         described["KeyName"] = row.key_name
@@ -214,6 +218,20 @@ def instance(
         if first.public_ip:
             described["PublicIpAddress"] = first.public_ip
     return described
+
+
+def _placement(row: InstanceRow) -> PlacementTypeDef:
+    found: PlacementTypeDef = {
+        "AvailabilityZone": row.zone,
+        "AvailabilityZoneId": zone_id(row.zone),
+        "GroupName": row.group_name or "",
+        "Tenancy": "default",
+    }
+    if row.group_id:
+        found["GroupId"] = row.group_id
+    if row.partition_number:
+        found["PartitionNumber"] = row.partition_number
+    return found
 
 
 def transition_reason(row: InstanceRow) -> str:

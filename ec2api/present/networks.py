@@ -36,6 +36,11 @@ def vpc(row: Vpc, tenant: Tenant, tags: Tags) -> VpcTypeDef:
     }
 
 
+def available(row: Subnet, taken: int) -> int:
+    """Addresses that are free when interfaces have ``taken``; five of each subnet are nobody's, as at Amazon."""
+    return max(0, ipaddress.IPv4Network(row.cidr).num_addresses - 5 - taken)
+
+
 def subnet(row: Subnet, tenant: Tenant, taken: int, tags: Tags) -> SubnetTypeDef:
     """``taken``: how many of its addresses interfaces have."""
     return {
@@ -45,7 +50,7 @@ def subnet(row: Subnet, tenant: Tenant, taken: int, tags: Tags) -> SubnetTypeDef
         "OwnerId": tenant.account_id,
         "AvailabilityZone": row.zone,
         "AvailabilityZoneId": zone_id(row.zone),
-        "AvailableIpAddressCount": max(0, ipaddress.IPv4Network(row.cidr).num_addresses - 5 - taken),
+        "AvailableIpAddressCount": available(row, taken),
         "CidrBlock": row.cidr,
         "DefaultForAz": row.is_default_for_zone,
         "MapPublicIpOnLaunch": row.maps_public_ip,

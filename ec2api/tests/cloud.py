@@ -76,7 +76,7 @@ class Account:
             region_name="us-east-1",
             aws_access_key_id=self.key.access_key_id,
             aws_secret_access_key=options.pop("secret", self.secret),
-            config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+            config=options.pop("config", None) or Config(retries={"total_max_attempts": 1}, parameter_validation=False),
         )
         client.meta.events.register("before-send.*", send_to_django)
         return client

@@ -170,3 +170,34 @@ def test_regions_zones_and_limits(ec2, account, refused):
     assert limits["supported-platforms"] == "VPC"
     assert refused(ec2.describe_regions, RegionNames=["mars-1"])[0] == "InvalidParameterValue"
     assert refused(ec2.describe_availability_zones, ZoneNames=["x"])[0] == "InvalidParameterValue"
+
+
+def test_types_are_offered_in_every_zone(ec2, image):
+    Host.objects.filter(name="sim1").update(zone="us-east-1b")
+
+    found = ec2.describe_instance_type_offerings(LocationType="availability-zone")["InstanceTypeOfferings"]
+
+    assert {each["Location"] for each in found} == {"us-east-1a", "us-east-1b"}
+    one = [{"Name": "location", "Values": ["us-east-1b"]}, {"Name": "instance-type", "Values": ["t2.na*"]}]
+    found = ec2.describe_instance_type_offerings(LocationType="availability-zone", Filters=one)
+    assert [each["InstanceType"] for each in found["InstanceTypeOfferings"]] == ["t2.nano"]
+
+
+def test_subnets_are_found_by_their_free_addresses(ec2, launch):
+    launch()
+    (subnet,) = ec2.describe_subnets()["Subnets"]
+
+    def found(count: int) -> int:
+        filters = [{"Name": "available-ip-address-count", "Values": [str(count)]}]
+        return len(ec2.describe_subnets(Filters=filters)["Subnets"])
+
+    assert (found(subnet["AvailableIpAddressCount"]), found(subnet["AvailableIpAddressCount"] + 1)) == (1, 0)
+
+
+def test_types_are_found_by_what_is_in_lists_of_theirs(ec2, image):
+    def found(name: str, value: str) -> int:
+        return len(ec2.describe_instance_types(Filters=[{"Name": name, "Values": [value]}])["InstanceTypes"])
+
+    assert found("processor-info.supported-architecture", "x86_64") == 3
+    assert found("vcpu-info.valid-cores", "2") == 1
+    assert found("instance-storage-info.disk.size-in-gb", "*") == 0

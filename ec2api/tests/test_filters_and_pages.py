@@ -212,3 +212,18 @@ def test_interfaces_are_found_by_their_status(ec2, launch):
         )
 
     assert (found("in-use"), found("available"), found("*"), found("")) == (1, 0, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["private-ip-address", "ip-address", "network-interface.private-ip-address"])
+def test_what_is_no_address_is_nobodys(ec2, launch, name):
+    """PostgreSQL refused to compare it."""
+    (instance,) = launch()
+    mine = ec2.describe_instances()["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
+
+    def found(*values: str) -> list[str]:
+        reply = ec2.describe_instances(Filters=[{"Name": name, "Values": list(values)}])
+        return [each["InstanceId"] for one in reply["Reservations"] for each in one["Instances"]]
+
+    assert found(" ", "nonsense", "999.1.1.1", "::x", "fe80::1%eth0", "\u0661.1.1.1") == []
+    if name.endswith("private-ip-address"):
+        assert found("nonsense", mine) == [instance]

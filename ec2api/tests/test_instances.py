@@ -241,7 +241,6 @@ def test_hints_are_kept_and_shown(ec2, launch):
 def test_what_would_change_what_the_caller_gets_is_refused_by_name(ec2, refused, image):
     asked = {"ImageId": image.ec2_id, "InstanceType": "t2.nano", "MinCount": 1, "MaxCount": 1}
     cases: dict[str, Any] = {
-        "LaunchTemplate": {"LaunchTemplateName": "x"},
         "IamInstanceProfile": {"Name": "x"},
         "KernelId": "aki-1",
         "PrivateIpAddress": "172.31.0.9",

@@ -112,6 +112,9 @@ class Backend(ABC):
     def delete(self, name: str) -> None:
         """Afterwards there is no such layer, nor anything unfinished of it."""
 
+    def freeze(self, name: str) -> None:  # noqa: B027 - not every backend can
+        """Let hosts only read a layer from now on, where that can be had.  Only for one that no domain writes to."""
+
     @abstractmethod
     def grow(self, layer: LayerFile, size_bytes: int) -> None:
         """Make a layer that no domain uses at least this large; it never shrinks."""

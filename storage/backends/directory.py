@@ -2,111 +2,232 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
+import posixpath
 import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from storage.backends.base import Backend, Capacity, StorageError
+from storage.backends import qcow2, qemu_img, rebasing, taking
+from storage.backends.base import (
+    Backend,
+    Capability,
+    Capacity,
+    Chain,
+    FileInfo,
+    LayerFile,
+    Limits,
+    Progress,
+    StorageError,
+    StoredFile,
+    silent,
+)
 from storage.backends.ownership import Give, private
+from storage.backends.qemu_img import Bounds
 
-COMMAND_LIMIT_S = 60.0
-COPY_LIMIT_S = 3600.0
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
+# A part may begin with a dot, for what a killed process left; none can be "..".
+LAYER_NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,126}/)+\.?[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 CONSOLE_LOG = "console.log"
+INSTANCES = "instances"
+PIECE = 4 * 2**20
+# How many rounds of hashing a key costs is measured by qemu-img, which sometimes finds its clock too coarse for it.
+COARSE_CLOCK = "Unable to get accurate CPU usage"
+TRIES = 100
 
 
 class DirectoryBackend(Backend):
-    """Below ``root``: images/, volumes/vol-x.qcow2, instances/i-x/.
+    """Below ``root``: layers and images by their names, instances/i-x/.
 
     ``give(path, writable)`` lets QEMU use a file when it runs as another user.  No directory is ever writable for
-    QEMU, so it cannot put a link where we write next.
+    QEMU, so it cannot put a link where we write next.  What QEMU could write to is not believed: a chain is what the
+    caller says, and a file that says otherwise is refused.
     """
+
+    capabilities = frozenset({Capability.SHARE_BLOCKS, Capability.ENCRYPT})
 
     def __init__(self, root: Path | str, give: Give = private) -> None:
         self.root = Path(root)
         self._give = give
 
-    def image_path(self, image_id: str) -> str:
-        return str(self._below("images", f"{_checked(image_id)}.qcow2"))
+    def path(self, name: str) -> str:
+        return str(self.root / _checked_layer(name))
 
-    def volume_path(self, volume_id: str) -> str:
-        return str(self._below("volumes", f"{_checked(volume_id)}.qcow2"))
+    # --- layers -------------------------------------------------------------------------------------------------
 
-    def add_image(self, image_id: str, source: str) -> str:
-        target = Path(self.image_path(image_id))
-        if not target.exists():
-            with self._finished(target, writable=False) as temporary:
-                _run(["qemu-img", "convert", "-c", "-O", "qcow2", source, str(temporary)], COPY_LIMIT_S)
-        return str(target)
+    def inspect(self, layer: LayerFile) -> FileInfo | None:
+        with _translated(f"look at {layer.name}"):
+            try:
+                with Path(self.path(layer.name)).open("rb") as file:
+                    header = qcow2.read_header(file)
+                    used_bytes = os.fstat(file.fileno()).st_blocks * 512
+            except FileNotFoundError:
+                return None
+            except qcow2.NotQcow2 as error:
+                raise StorageError(f"{layer.name} is no layer: {error}") from error
+        if header.features & qcow2.EXTERNAL_DATA:
+            raise StorageError(f"{layer.name} has its data in another file, as no layer has")
+        return FileInfo(header.size, used_bytes, _below(layer.name, header.backing), header.is_encrypted)
 
-    def clone(self, image_path: str, volume_id: str, size_gib: int) -> str:
-        target = Path(self.volume_path(volume_id))
+    def create(self, layer: LayerFile, size_bytes: int, backing: Chain = ()) -> None:
+        target = self._below(*_checked_layer(layer.name).rsplit("/", 1))
         if target.exists():
-            return str(target)
-        image = Path(image_path)
-        if not image.exists():
-            raise StorageError(f"image {image} is missing; import it again")
+            return
+        options = []
+        if backing:
+            size_bytes = max(size_bytes, self._there(backing[0]).virtual_bytes)
+            for frozen in backing[1:]:
+                self.freeze(frozen.name)
+            # Relative: hosts may know the datastore by another path than we do.
+            relative = posixpath.relpath(backing[0].name, posixpath.dirname(layer.name))
+            options = ["-b", relative, "-F", "qcow2"]
         with self._finished(target) as temporary:
-            # Relative: libvirt may know the datastore by another path than we do.
-            backing = os.path.relpath(image.resolve(), target.parent.resolve())
-            _run(
-                [
-                    "qemu-img",
-                    "create",
-                    "-q",
-                    "-f",
-                    "qcow2",
-                    "-b",
-                    backing,
-                    "-F",
-                    "qcow2",
-                    str(temporary),
-                    f"{size_gib}G",
-                ]
-            )
-        return str(target)
+            self._make(temporary, layer.key, size_bytes, options)
 
-    def create_empty(self, volume_id: str, size_gib: int) -> str:
-        target = Path(self.volume_path(volume_id))
-        if not target.exists():
-            with self._finished(target) as temporary:
-                _run(["qemu-img", "create", "-q", "-f", "qcow2", str(temporary), f"{size_gib}G"])
-        return str(target)
+    def _make(self, path: Path, key: str | None, size_bytes: int, options: Sequence[str] = ()) -> None:
+        """An empty qcow2 file, over a file that is there."""
+        with qemu_img.secrets() as keys:
+            if key is not None:
+                luks = f"encrypt.format=luks,encrypt.key-secret={keys.id_of(key)},encrypt.iter-time=10"
+                options = [*keys.options, "-o", luks, *options]
+            # -u: what it stands on is known, and looking at it might take its passphrase.
+            command = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", *options, str(path), str(size_bytes)]
+            for _ in range(TRIES):
+                try:
+                    qemu_img.run(command, keys)
+                    return
+                except StorageError as error:
+                    if COARSE_CLOCK not in str(error):
+                        raise
+        raise StorageError(f"{path.name}: {COARSE_CLOCK}")
 
-    def delete(self, volume_id: str) -> None:
-        with _translated(f"delete volume {volume_id}"):
-            volume = Path(self.volume_path(volume_id))
-            volume.unlink(missing_ok=True)
-            for unfinished in volume.parent.glob(f".{volume.name}.*"):  # of a process that was killed
-                unfinished.unlink(missing_ok=True)
+    def freeze(self, name: str) -> None:
+        """Let QEMU only read a layer from now on; not itself while it has it open."""
+        target = Path(self.path(name))
+        with _translated(f"freeze {name}"):
+            if target.exists():
+                self._give(target, False)
 
-    def grow(self, volume_id: str, size_gib: int) -> None:
-        path = self.volume_path(volume_id)
-        if not Path(path).exists():
-            raise StorageError(f"volume {volume_id} is missing at {path}")
-        found = json.loads(_run(["qemu-img", "info", "-U", "--output=json", path]))
-        if int(found["virtual-size"]) < size_gib * 2**30:
-            _run(["qemu-img", "resize", "-q", path, f"{size_gib}G"])
+    def delete(self, name: str) -> None:
+        target = Path(self.path(name))
+        with _translated(f"delete {name}"):
+            target.unlink(missing_ok=True)
+            self._forget_unfinished(target)
 
-    def used_bytes(self, volume_id: str) -> int:
-        try:
-            return Path(self.volume_path(volume_id)).stat().st_blocks * 512
-        except FileNotFoundError:
-            return 0
+    def _forget_unfinished(self, target: Path) -> None:
+        """Remove what killed processes had begun of a file; one that is still at it will fail at its end."""
+        for unfinished in target.parent.glob(f".{target.name}.*"):
+            unfinished.unlink(missing_ok=True)
+
+    def grow(self, layer: LayerFile, size_bytes: int) -> None:
+        if self._there(layer).virtual_bytes >= size_bytes:
+            return
+        with qemu_img.secrets() as keys:
+            # Without what it stands on, which is no larger than it was.
+            options = qemu_img.chain([(self.path(layer.name), layer)], keys)
+            qemu_img.run(["qemu-img", "resize", "-q", *keys.options, qemu_img.as_name(options), str(size_bytes)], keys)
+
+    def copy(self, chain: Chain, target: LayerFile, progress: Progress = silent) -> None:
+        final = self._below(*_checked_layer(target.name).rsplit("/", 1))
+        if final.exists():
+            return
+        infos = self._connected(chain)
+        total = max(1, sum(info.used_bytes for info in infos))
+        self._forget_unfinished(final)
+        with self._finished(final, lasting=True) as temporary, qemu_img.secrets() as keys:
+            progress(0, total)
+            self._make(temporary, target.key, infos[0].virtual_bytes)
+            source = qemu_img.chain([(self.path(layer.name), layer) for layer in chain], keys)
+            qemu_img.convert(source, str(temporary), target.key, keys, Bounds(), total, progress)
+
+    def rebase(self, chain: Chain, depth: int, progress: Progress = silent) -> None:
+        base = chain[depth].name if depth < len(chain) else ""
+        if self._there(chain[0]).backing == base:
+            return
+        infos = self._connected(chain)
+        total = max(1, sum(info.used_bytes for info in infos[1:depth]))
+        relative = posixpath.relpath(base, posixpath.dirname(chain[0].name)) if base else ""
+        with _translated(f"rebase {chain[0].name}"):
+            layers = [(self.path(layer.name), layer) for layer in chain]
+            rebasing.stream(layers, depth, relative, lambda part: progress(int(part * total), total))
+
+    def take(self, source: str, target: LayerFile, limits: Limits, progress: Progress = silent) -> int:
+        final = self._below(*_checked_layer(target.name).rsplit("/", 1))
+        if (there := self.inspect(target)) is not None:
+            return there.virtual_bytes
+        found = taking.look(source, limits)
+        self._forget_unfinished(final)
+        with self._finished(final, lasting=True) as temporary, qemu_img.secrets() as keys:
+            progress(0, Path(source).stat().st_size)
+            self._make(temporary, target.key, found.virtual_bytes)
+            taking.convert(source, found, str(temporary), target.key, keys, limits, progress)
+        return found.virtual_bytes
+
+    def checksum(self, name: str, progress: Progress = silent) -> str:
+        digest, done, told_at = hashlib.sha256(), 0, 0.0
+        with _translated(f"checksum of {name}"), Path(self.path(name)).open("rb") as file:
+            total = os.fstat(file.fileno()).st_size
+            while piece := file.read(PIECE):
+                digest.update(piece)
+                done += len(piece)
+                if time.monotonic() - told_at >= qemu_img.TELL_EVERY_S:
+                    told_at = time.monotonic()
+                    progress(done, total)
+        return digest.hexdigest()
+
+    def _there(self, layer: LayerFile) -> FileInfo:
+        """What is known of a layer that must be there, and encrypted only if there is a key for it."""
+        info = self.inspect(layer)
+        if info is None:
+            raise StorageError(f"layer {layer.name} is missing in the datastore at {self.root}")
+        if info.is_encrypted != (layer.key is not None):
+            raise StorageError(f"layer {layer.name} {'has' if info.is_encrypted else 'lacks'} encryption unexpectedly")
+        return info
+
+    def _connected(self, chain: Chain) -> list[FileInfo]:
+        """What is known of each layer of a chain; raises StorageError unless each stands on the next."""
+        infos = [self._there(layer) for layer in chain]
+        for layer, info, below in zip(chain, infos, [*(each.name for each in chain[1:]), ""], strict=True):
+            if info.backing != below:
+                raise StorageError(f"layer {layer.name} stands on {info.backing!r}, not on {below!r}")
+        return infos
+
+    # --- the whole ----------------------------------------------------------------------------------------------
+
+    def files(self) -> Iterable[StoredFile]:
+        with _translated(f"files of {self.root}"):
+            yield from self._files(self.root, "")
+
+    def _files(self, directory: Path, prefix: str) -> Iterator[StoredFile]:
+        for entry in os.scandir(directory):
+            name = f"{prefix}{entry.name}"
+            try:
+                if not entry.is_dir(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    yield StoredFile(name, status.st_blocks * 512, status.st_mtime)
+                elif prefix == f"{INSTANCES}/":
+                    inside = list(self._files(Path(entry.path), f"{name}/"))
+                    newest = max((file.modified_at for file in inside), default=entry.stat().st_mtime)
+                    yield StoredFile(name, sum(file.used_bytes for file in inside), newest)
+                else:
+                    yield from self._files(Path(entry.path), f"{name}/")
+            except FileNotFoundError:
+                continue  # gone since
 
     def capacity(self) -> Capacity:
         with _translated("capacity"):
             usage = shutil.disk_usage(self.root)
         return Capacity(usage.total, usage.free)
 
+    # --- directories of instances -------------------------------------------------------------------------------
+
     def instance_dir(self, instance_id: str) -> str:
-        directory = self._below("instances") / _checked(instance_id)
+        directory = self._below(INSTANCES, _checked(instance_id))
         with _translated(f"directory of {instance_id}"):
             directory.mkdir(exist_ok=True)
             self._give(directory, False)
@@ -118,49 +239,83 @@ class DirectoryBackend(Backend):
         return str(directory)
 
     def console_log(self, instance_id: str) -> str:
-        return str(self.root / "instances" / _checked(instance_id) / CONSOLE_LOG)
+        return str(self.root / INSTANCES / _checked(instance_id) / CONSOLE_LOG)
 
     def write_instance_file(self, instance_id: str, name: str, content: bytes) -> str:
         target = Path(self.instance_dir(instance_id)) / _checked(name)
-        with self._finished(target, writable=False) as temporary:
+        with self._temporary(target) as temporary:
             temporary.write_bytes(content)
+            self._give(temporary, False)
+            temporary.replace(target)
         return str(target)
 
     def delete_instance_dir(self, instance_id: str) -> None:
         with _translated(f"delete directory of {instance_id}"):
             try:
-                shutil.rmtree(self._below("instances") / _checked(instance_id))
+                shutil.rmtree(self._below(INSTANCES, _checked(instance_id)))
             except FileNotFoundError:
                 return
 
-    def _below(self, *parts: str) -> Path:
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def _below(self, directory: str, name: str) -> Path:
         """A path in the datastore, its directory made."""
-        directory = self.root / parts[0]
-        if not directory.is_dir():
-            with _translated(f"directory {directory}"):
-                directory.mkdir(parents=True, exist_ok=True)
-                self._give(directory, False)
-        return directory.joinpath(*parts[1:])
+        path = self.root / directory
+        if not path.is_dir():
+            with _translated(f"directory {path}"):
+                path.mkdir(parents=True, exist_ok=True)
+                self._give(path, False)
+        return path / name
 
     @contextmanager
-    def _finished(self, target: Path, writable: bool = True) -> Iterator[Path]:
-        """A temporary path that gets the final name at the end; nothing stays if the block fails."""
+    def _temporary(self, target: Path) -> Iterator[Path]:
+        """A file beside ``target``, gone at the end."""
         with _translated(f"write {target}"):
             fd, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
             os.close(fd)
             temporary = Path(name)
             try:
                 yield temporary
-                self._give(temporary, writable)
-                temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
 
+    @contextmanager
+    def _finished(self, target: Path, lasting: bool = False) -> Iterator[Path]:
+        """A temporary path that gets the final name at the end; nothing stays if the block fails.
+
+        A file that has the name by then stays: a domain may have it open already.
+        """
+        with self._temporary(target) as temporary:
+            yield temporary
+            self._give(temporary, True)
+            if lasting:
+                qemu_img.sync(temporary)
+            try:
+                os.link(temporary, target)
+            except FileExistsError:
+                return
+
 
 def _checked(name: str) -> str:
-    if not NAME.fullmatch(name):
+    if not PART.fullmatch(name):
         raise StorageError(f"{name!r} cannot be the name of a file in a datastore")
     return name
+
+
+def _checked_layer(name: str) -> str:
+    if not LAYER_NAME.fullmatch(name):
+        raise StorageError(f"{name!r} cannot be the name of a layer in a datastore")
+    return name
+
+
+def _below(name: str, backing: str) -> str:
+    """The name of what a layer stands on, by what its file says."""
+    if not backing:
+        return ""
+    found = posixpath.normpath(posixpath.join(posixpath.dirname(name), backing))
+    if posixpath.isabs(backing) or not LAYER_NAME.fullmatch(found):
+        raise StorageError(f"{name} stands on {backing!r}, which is no layer of its datastore")
+    return found
 
 
 @contextmanager
@@ -169,16 +324,3 @@ def _translated(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"{doing}: {error}") from error
-
-
-def _run(command: list[str], limit_s: float = COMMAND_LIMIT_S) -> str:
-    """The command's standard output; raises StorageError with its last words."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise StorageError(f"{' '.join(command[:2])} took longer than {limit_s:.0f} s") from error
-    except FileNotFoundError as error:
-        raise StorageError("qemu-img is not installed; the Debian package is qemu-utils") from error
-    if done.returncode:
-        raise StorageError(f"{' '.join(command[:2])}: {done.stderr.strip() or 'failed'}")
-    return done.stdout

@@ -83,6 +83,7 @@ NOBODYS = {
     "Owner": "an account is no secret",
     "PeerOwner": "an account is no secret",
     "Ramdisk": "images boot by themselves",
+    "Reservation": "no reserved instances here",
     "RestorableByUser": "an account is no secret",
     "SourceSecurityGroupOwner": "an account is no secret",
     "TransitGateway": "no transit gateways here",
