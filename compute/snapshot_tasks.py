@@ -24,7 +24,7 @@ from operations.performers import Again, Performer, Refused, TryLater, register
 from operations.tasks import ring
 from portal.errors import CloudError
 from storage.backends.base import StorageError
-from storage.files import make_file, move_on, ready_layer
+from storage.files import backend_of, make_file, move_on, ready_layer
 from storage.freezing import bind, complete, fail, hold_volumes, shrink_promise, stay, used_by
 from storage.models import Layer, Snapshot, Volume
 
@@ -158,7 +158,9 @@ def _switch(operation: Operation, driver: Driver, name: str, overlays: dict[str,
 
 
 def _used_by(layer: Layer) -> int | None:
+    """The space that a layer takes, which nobody writes to any more."""
     try:
+        backend_of(layer.datastore).freeze(layer.file_name)
         return used_by(layer)
     except StorageError as error:
         logger.warning("layer %s could not be measured: %s", layer, error)

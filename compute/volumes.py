@@ -6,11 +6,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from compute import drivers
 from compute.devices import check_free
-from compute.drivers.base import Capability, DriverError
+from compute.disks import lacking
+from compute.drivers.base import Capability
 from compute.errors import IncorrectState, OperationNotPermitted
-from compute.models import Host, HostState, Instance
+from compute.models import Instance
 from compute.models.instance import KIND
 from compute.states import InstanceState
 from operations.models import Operation, lane_of
@@ -97,24 +97,11 @@ def _check_attachable(volume: Volume, instance: Instance) -> None:
 def _check_capable(volume: Volume, instance: Instance) -> None:
     """By the driver of its host or, of a stopped one, of any host that it could be started on."""
     needed = {Capability.HOT_PLUG} if instance.host is not None else set()
-    if volume.is_encrypted:
-        needed.add(Capability.ENCRYPTION)
-    if not needed:
-        return
-    hosts = Host.objects.filter(zone=instance.zone, state=HostState.ENABLED)
-    kinds = {instance.host.driver} if instance.host else set(hosts.values_list("driver", flat=True))
-    lacking = [needed - _capabilities(kind) for kind in sorted(kinds)]
-    if lacking and all(lacking):
+    needed |= {Capability.ENCRYPTION} if volume.is_encrypted else set()
+    driver = instance.host.driver if instance.host is not None else ""
+    if needed and (what := lacking(needed, zone=instance.zone, driver=driver)):
         text = _("The host of %(id)s is not capable of %(what)s, which volume %(volume)s needs.")
-        what = ", ".join(sorted(lacking[0]))
         raise CloudError(text % {"id": instance, "what": what, "volume": volume}, code="UnsupportedOperation")
-
-
-def _capabilities(kind: str) -> frozenset[Capability]:
-    try:
-        return drivers.driver_class(kind).capabilities
-    except DriverError:
-        return frozenset()
 
 
 def _owe(verb: VolumeVerb, volume: Volume, actor: Actor, **params: object) -> None:

@@ -142,6 +142,8 @@ REFUSED = (
     (r"Region|PresignedUrl|StsEndpoint", "there is one region"),
     (r"^(Parent|Linked)GroupId$", "groups are not nested here"),
     (r"^(Affinity|HostId)$", "which host it is is the scheduler's choice"),
+    (r"MultiAttach", "a volume is attached to one instance at a time"),
+    (r"EbsCardIndex", "disks have no cards of their own here"),
     (r"Arn", "no such service of Amazon's here"),
     (r"UserGroups|Organization", "no organizations of accounts here"),
 )

@@ -10,6 +10,7 @@ from django.db import transaction
 from compute import launching, services
 from compute.models import Instance, ShutdownBehavior
 from ec2api import launches
+from ec2api.block_devices import disks_of_launch
 from ec2api.filters import Filters, condition
 from ec2api.instance_filters import INSTANCE_FILTERS
 from ec2api.pagination import Page
@@ -131,7 +132,7 @@ def run_instances(
         public_ip=interface.get("AssociatePublicIpAddress"),
         delete_interface_on_termination=interface.get("DeleteOnTermination", True),
         interface_description=interface.get("Description", ""),
-        **launches.root_device(image, block_device_mappings),
+        **disks_of_launch(call.tenant, image, block_device_mappings),
     )
     made = launching.launch_all(call.tenant, launch, actor=call.actor)
     if made.is_new:
