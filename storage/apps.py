@@ -7,4 +7,4 @@ class StorageConfig(AppConfig):
     verbose_name = _("Storage")
 
     def ready(self) -> None:
-        from storage import collecting, services, snapshot_rows, tasks  # noqa: F401 - what they count and perform, they register
+        from storage import collecting, services, snapshots, tasks  # noqa: F401 - they register

@@ -21,3 +21,9 @@ class IdempotentParameterMismatch(CloudError):
     """The client token was used before, with other parameters."""
 
     code = "IdempotentParameterMismatch"
+
+
+class SnapshotInUse(CloudError):
+    """An image is made of it."""
+
+    code = "InvalidSnapshot.InUse"

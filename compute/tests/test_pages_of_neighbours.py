@@ -7,6 +7,7 @@ from django.urls import URLPattern, reverse
 from compute.models import Instance, KeyPair
 from compute.urls import urlpatterns
 from portal.models import AuditEntry
+from storage.models import Volume
 
 WITH_IDS = [pattern for pattern in urlpatterns if pattern.pattern.converters]
 OTHERS = [pattern for pattern in urlpatterns if not pattern.pattern.converters]
@@ -17,7 +18,8 @@ TAKES_IDS_IN_ITS_QUERY = {"confirm", "act", "instance-rows"}
 def foreign(running, tenant) -> dict[str, str]:
     """By the beginning of an address, the id of what another tenant has there."""
     key = KeyPair.objects.create(tenant=tenant, name="k", key_type="rsa", public_key="ssh-rsa AAAA", fingerprint="f")
-    return {"instances/": running.ec2_id, "key-pairs/": key.ec2_id}
+    volume = Volume.objects.get(instance_id=running.ec2_id)
+    return {"instances/": running.ec2_id, "key-pairs/": key.ec2_id, "volumes/": volume.ec2_id}
 
 
 @pytest.mark.parametrize("pattern", WITH_IDS, ids=lambda pattern: pattern.name)

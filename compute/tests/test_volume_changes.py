@@ -131,7 +131,7 @@ def test_it_grows_after_a_snapshot_that_is_being_taken(volume, actor, settle):
 
     snapshot.refresh_from_db()
     assert (snapshot.state, snapshot.size_gib) == ("completed", 8)
-    assert Layer.objects.get(pk=snapshot.layer_id).size_gib == 8
+    assert Layer.objects.get(snapshots=snapshot).size_gib == 8
     assert now(volume).layer.size_gib == 20
 
 

@@ -20,13 +20,13 @@ from ec2api.registry import Call, Reply, action, missing, unsupported
 from ec2api.tag_specifications import tags_for
 from portal.models import Tenant
 from storage.models import Snapshot, Volume, usable_by
-from storage.snapshot_rows import delete_snapshot as forget
+from storage.snapshots import delete_snapshot as forget
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import TagSpecificationUnionTypeDef
 
 INFO = ("Description", "Tags", "Encrypted", "VolumeId", "State", "VolumeSize", "StartTime")
-INFO += ("Progress", "OwnerId", "SnapshotId")  # what CreateSnapshots tells of each
+LITTLE = (*INFO, "Progress", "OwnerId", "SnapshotId")  # what CreateSnapshots tells of each
 
 
 def _owned_by(words: Values, tenant: Tenant) -> Q:
@@ -89,8 +89,9 @@ def describe_snapshots(
     narrowed = rows.filter(_owned_by(owner_ids, call.tenant)) if owner_ids else rows
     if restorable_by_user_ids:
         narrowed = narrowed.filter(_restorable_by(restorable_by_user_ids, call.tenant))
-    asked = {"ids": snapshot_ids, "filters": filters, "table": SNAPSHOT_FILTERS, "page": page}
-    found, token = listed(call, "snap", rows=narrowed, **asked)
+    found, token = listed(
+        call, "snap", ids=snapshot_ids, filters=filters, table=SNAPSHOT_FILTERS, page=page, rows=narrowed
+    )
     tags = tags_by_id(call.tenant, "snapshot", [each.ec2_id for each in found])
     return {"Snapshots": [snapshot(each, tags) for each in found], "NextToken": token}
 
@@ -149,7 +150,7 @@ def create_snapshots(
         tags=tags,
         copy_tags=copy_tags_from_source == "volume",
     )
-    return {"Snapshots": [{name: each[name] for name in INFO if name in each} for each in _described(call, made)]}
+    return {"Snapshots": [{name: each[name] for name in LITTLE if name in each} for each in _described(call, made)]}
 
 
 def _chosen(call: Call, instance: Instance, asked: dict[str, Any]) -> list[Volume]:

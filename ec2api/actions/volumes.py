@@ -141,8 +141,8 @@ def detach_volume(call: Call, *, volume_id: str, instance_id: str = "", device: 
     row: Volume = one(call, "vol", volume_id)
     if instance_id:
         one(call, "i", instance_id)
-    asked = {"instance_id": instance_id, "device": device, "force": force}
-    return {**attachment(volumes.detach_volume(row, actor=call.actor, **asked))}
+    left = volumes.detach_volume(row, actor=call.actor, instance_id=instance_id, device=device, force=force)
+    return {**attachment(left)}
 
 
 @action()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ec2api.tests.cloud import settle
@@ -84,7 +86,7 @@ def test_whose_snapshots_are_seen(ec2, account, neighbour, image, refused):
     public = make_snapshot(neighbour.tenant, is_public=True).ec2_id
     amazon = make_snapshot(None, is_public=True).ec2_id
 
-    def seen(**asked):
+    def seen(**asked: Any) -> set[str]:
         return {each["SnapshotId"] for each in ec2.describe_snapshots(**asked)["Snapshots"]}
 
     assert seen() == {mine, shared.ec2_id, public, amazon}

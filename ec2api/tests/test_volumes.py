@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ec2api.tests.cloud import settle
@@ -27,7 +29,7 @@ def volume(ec2, image) -> str:
     return found
 
 
-def described(ec2, volume_id: str) -> dict:
+def described(ec2, volume_id: str) -> dict[str, Any]:
     return ec2.describe_volumes(VolumeIds=[volume_id])["Volumes"][0]
 
 
@@ -200,7 +202,7 @@ def test_volumes_are_found_by_filters(ec2, instance, volume, name, value):
     assert volume in [each["VolumeId"] for each in found]
 
 
-def devices_of(ec2, instance: str) -> dict[str, dict]:
+def devices_of(ec2, instance: str) -> dict[str, dict[str, Any]]:
     volumes = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [instance]}])["Volumes"]
     return {each["Attachments"][0]["Device"]: each for each in volumes}
 
