@@ -7,4 +7,5 @@ class ComputeConfig(AppConfig):
     verbose_name = _("Compute")
 
     def ready(self) -> None:
-        from compute import change_tasks, restarting, services, snapshot_tasks, tasks, volume_tasks  # noqa: F401 - they register
+        # what counts usage, and what performs operations
+        from compute import change_tasks, compacting, restarting, services, snapshot_tasks, tasks, volume_tasks  # noqa: F401  # noqa: F401

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from compute.drivers.base import Power
 from compute.models import Instance
-from compute.snapshots import lane_of_volume
+from compute.snapshots import give_way, lane_of_volume
 from compute.tasks import driver_of, or_fail
 from operations.models import Operation
 from operations.performers import Again, Performer, TryLater, register
@@ -34,6 +34,8 @@ def modify(operation: Operation) -> Again | None:
     if operation.params["delta_gib"]:
         if volume.next_layer_id is not None:
             return Again(TURN_S, "a snapshot is being taken")
+        if give_way([volume]):
+            return Again(TURN_S, "its layers are being taken in")
         with or_fail():
             _grow(volume, volume.modification.target["size_gib"])
     with operation.closing():

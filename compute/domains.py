@@ -41,9 +41,9 @@ def prepare(instance: Instance, host: Host, driver: Driver) -> None:
     datastore = instance.datastore
     assert datastore is not None
     backend = backend_of(datastore)
-    seed = _on_host(host, datastore, backend.write_instance_file(instance.ec2_id, "seed.iso", _seed(instance)))
+    seed = on_host(host, datastore, backend.write_instance_file(instance.ec2_id, "seed.iso", _seed(instance)))
     disks.append(Disk(path=seed, format="raw", target="hdc", read_only=True, cdrom=True))
-    console_log = _on_host(host, datastore, backend.console_log(instance.ec2_id))
+    console_log = on_host(host, datastore, backend.console_log(instance.ec2_id))
     taken: set[tuple[str, int]] = set()
     for attempt in range(PORT_TRIES):
         plans = [_plan(interface, host, taken) for interface in interfaces]
@@ -60,7 +60,7 @@ def prepare(instance: Instance, host: Host, driver: Driver) -> None:
         _remember(interface, plan)
 
 
-def _on_host(host: Host, datastore: Datastore, path: str) -> str:
+def on_host(host: Host, datastore: Datastore, path: str) -> str:
     """The path by which the host knows a file of the datastore; the same as ours unless its row says otherwise."""
     seen_at = str(host.options.get("datastore_at", ""))
     return seen_at + path.removeprefix(datastore.path) if seen_at else path
@@ -98,7 +98,7 @@ def disk_of(volume: Volume, layer: Layer, host: Host, target: str) -> Disk:
     """The volume as a disk of a domain on this host, written to in this layer."""
     backend = backend_of(volume.datastore)
     top, *backing = (
-        Backing(_on_host(host, volume.datastore, backend.path(each.file_name)), _secret(each)) for each in layer.chain()
+        Backing(on_host(host, volume.datastore, backend.path(each.file_name)), _secret(each)) for each in layer.chain()
     )
     return Disk(
         path=top.path,

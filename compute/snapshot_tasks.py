@@ -17,7 +17,7 @@ from compute.devices import target_of
 from compute.domains import disk_of
 from compute.drivers.base import Disk, Driver, DriverError, HostUnreachable, Power
 from compute.models import Instance
-from compute.snapshots import FREEZING, TAKE, lane_of_volume, next_layers
+from compute.snapshots import FREEZING, TAKE, give_way, lane_of_volume, next_layers
 from compute.verbs import Verb
 from operations.models import Operation
 from operations.performers import Again, Performer, Refused, TryLater, register
@@ -30,7 +30,7 @@ from storage.models import Layer, Snapshot, Volume
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 2.0
+POLL_S, TURN_S = 2.0, 0.5
 INSIST_EVERY_S = 10
 INTERNAL_ERROR = "Server.InternalError: The snapshot could not be taken; delete it and take another"
 
@@ -42,6 +42,8 @@ def take(operation: Operation) -> Again | None:
     moving = _moving(operation)
     if moving and _is_going_down(operation):
         return Again(POLL_S, "its guest is being shut down")
+    if give_way(moving):
+        return Again(TURN_S, "its layers are being taken in")
     _move_on(operation, moving)
     snapshots = Snapshot.objects.filter(ec2_id__in=operation.params["snapshots"])
     layers = Layer.objects.filter(snapshots__in=snapshots).select_related("datastore", "key").distinct()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -21,7 +21,7 @@ from portal.tags import add_tags, check_tags, tags_of
 from storage.errors import IncorrectVolumeState
 from storage.freezing import bind, hold_volumes, open_snapshots
 from storage.models import Snapshot, Volume, VolumeState
-from storage.verbs import VOLUME
+from storage.verbs import CHAIN, VOLUME
 
 S = InstanceState
 SNAPSHOT = "snapshot"
@@ -73,6 +73,19 @@ def snapshot_volumes(
 def lane_of_volume(volume: Volume) -> str:
     """In which nothing runs beside what is done to it: its instance's, or its own."""
     return lane_of(KIND, volume.instance_id) if volume.instance_id else lane_of(VOLUME, volume.ec2_id)
+
+
+def give_way(volumes: Iterable[Volume]) -> bool:
+    """Give up what nobody asked for, for what somebody did; whether something still has to be ended on a host."""
+    ids = [volume.ec2_id for volume in volumes]
+    Operation.objects.filter(is_slow=True).cancel(CHAIN, ids)
+    live = list(Operation.objects.open().on(CHAIN, ids).filter(is_slow=False))
+    for operation in live:
+        Operation.objects.filter(pk=operation.pk).update(params={**operation.params, "stop": True})
+    if live:
+        Operation.objects.wake(CHAIN, ids)
+        ring()
+    return bool(live)
 
 
 def next_layers(volumes: Sequence[Volume]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from compute.snapshots import WHOLE, lane_of_volume
+from compute.snapshots import WHOLE, give_way, lane_of_volume
 from operations.models import Operation
 from operations.tasks import ring
 from portal import audit, quotas
@@ -18,7 +18,7 @@ from storage.errors import IncorrectVolumeState
 from storage.freezing import hold_volumes
 from storage.models import ModificationState, Volume, VolumeModification
 from storage.services import promise
-from storage.verbs import CHAIN, CHANGE, VOLUME, VolumeVerb
+from storage.verbs import CHANGE, VOLUME, VolumeVerb
 from storage.volume_types import TYPES, Shape, checked_shape
 
 UNDER_WAY = (ModificationState.MODIFYING, ModificationState.OPTIMIZING)
@@ -52,7 +52,7 @@ def modify_volume(
     params = {"delta_gib": shape.size_gib - now.size_gib}
     lane = lane_of_volume(now)
     Operation.objects.owe(VolumeVerb.MODIFY, CHANGE, [now.ec2_id], actor_name=actor.name, params=params, lane=lane)
-    Operation.objects.cancel(CHAIN, [now.ec2_id])
+    give_way([now])
     audit.record(actor, "modify", VOLUME, [now.ec2_id], tenant=now.tenant, **shape.as_dict())
     ring()
     return change

@@ -12,6 +12,7 @@ from compute.drivers.base import Capability
 from compute.errors import IncorrectState, OperationNotPermitted
 from compute.models import Instance
 from compute.models.instance import KIND
+from compute.snapshots import give_way
 from compute.states import InstanceState
 from operations.models import Operation, lane_of
 from operations.tasks import ring
@@ -22,7 +23,7 @@ from storage.errors import IncorrectVolumeState, VolumeInUse
 from storage.freezing import hold_volumes
 from storage.models import AttachmentState, Volume, VolumeState
 from storage.models.volume import LEAVING
-from storage.verbs import CHAIN, VOLUME, VolumeVerb
+from storage.verbs import VOLUME, VolumeVerb
 
 S = InstanceState
 MOST_DISKS = 24
@@ -58,7 +59,7 @@ def attach_volume(volume: Volume, instance: Instance, device: str, *, actor: Act
     now.save(update_fields=[*FREE, "state_message"])
     if running:
         _owe(VolumeVerb.ATTACH, now, actor)
-    _give_way(now)
+    give_way([now])
     audit.record(actor, "attach", VOLUME, [now.ec2_id], tenant=now.tenant, instance=held.ec2_id, device=device)
     return now
 
@@ -116,11 +117,6 @@ def _owe(verb: VolumeVerb, volume: Volume, actor: Actor, **params: object) -> No
     ring()
 
 
-def _give_way(volume: Volume) -> None:
-    """What nobody asked for is given up for what somebody did."""
-    Operation.objects.cancel(CHAIN, [volume.ec2_id])
-
-
 @transaction.atomic
 def detach_volume(
     volume: Volume, *, actor: Actor, instance_id: str = "", device: str = "", force: bool = False
@@ -141,7 +137,7 @@ def detach_volume(
     now.attachment_state, now.delete_on_termination, now.state_message = AttachmentState.DETACHING, False, ""
     now.save(update_fields=["attachment_state", "delete_on_termination", "state_message"])
     _owe(VolumeVerb.DETACH, now, actor, force=force)
-    _give_way(now)
+    give_way([now])
     audit.record(actor, "detach", VOLUME, [now.ec2_id], tenant=now.tenant, instance=now.instance_id, force=force)
     return now
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -19,10 +23,18 @@ def root(running) -> Volume:
     return Volume.objects.get(instance_id=running.ec2_id)
 
 
-def create(page, settings, **asked):
+def create(page: Client, settings: Any, **asked: object) -> HttpResponse:
     make_datastore()
-    form = {"size_gib": 3, "volume_type": "gp3", "zone": settings.DEFAULT_ZONE, "snapshot": "", **asked}
-    return page.post(reverse("volume-create"), form)
+    form: dict[str, object] = {
+        "size_gib": 3,
+        "volume_type": "gp3",
+        "zone": settings.DEFAULT_ZONE,
+        "snapshot": "",
+        **asked,
+    }
+    answer = page.post(reverse("volume-create"), form)
+    assert isinstance(answer, HttpResponse)
+    return answer
 
 
 def test_the_list_invites_who_has_none(page):

@@ -151,7 +151,7 @@ def _act(
     request: TenantRequest, volume: Volume, form: Form, name: str, act: Callable[[], object], said: str
 ) -> HttpResponse:
     if not _done(form, act):
-        return page(request, volume, 422, **{name: form})
+        return page(request, volume, 422, **{name: form})  # type: ignore[arg-type]
     messages.success(request, said)
     return redirect("volume", volume.ec2_id)
 
