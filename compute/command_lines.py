@@ -27,11 +27,16 @@ class LaunchLine:
     root_device: str = ""
     root_size_gib: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    placement_group: str = ""
+    template_id: str = ""  # what is said beside it goes over what the template says
+    template_version: int | None = None
 
 
 def run_instances_line(launch: LaunchLine) -> str:
     """The AWS CLI line that launches the same, after those that make the group if it does not exist yet."""
     options = [_option("--image-id", launch.image_id), _option("--instance-type", launch.instance_type)]
+    if launch.template_id:
+        options.insert(0, _option("--launch-template", _template(launch.template_id, launch.template_version)))
     if launch.count != 1:
         options.append(_option("--count", str(launch.count)))
     if launch.key_name:
@@ -47,10 +52,21 @@ def run_instances_line(launch: LaunchLine) -> str:
         options.append(_option("--user-data", f"fileb://{launch.user_data_file}"))
     elif launch.user_data:
         options.append(_option("--user-data", launch.user_data))
+    if launch.placement_group:
+        options.append(_option("--placement", json.dumps({"GroupName": launch.placement_group}, separators=(",", ":"))))
     if launch.tags:
         options.append(_option("--tag-specifications", _tag_specification(launch.tags)))
     line = " \\\n  ".join(["aws ec2 run-instances", *options])
     return line if launch.group_id else "\n".join([*_group_lines(), line])
+
+
+def template_line(template_id: str, number: int) -> str:
+    """The line that launches one instance from a version of a launch template."""
+    return f"aws ec2 run-instances \\\n  {_option('--launch-template', _template(template_id, number))}"
+
+
+def _template(template_id: str, number: int | None) -> str:
+    return f"LaunchTemplateId={template_id}" + (f",Version={number}" if number else "")
 
 
 def _option(name: str, value: str) -> str:

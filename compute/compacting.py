@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from compute.domains import on_host
 from compute.drivers.base import Driver, Power
@@ -94,10 +94,9 @@ def base_of(volume: Volume) -> Layer | None:
 def _needed(layers: Iterable[Layer]) -> set[int]:
     """The keys of those that a snapshot, another volume or a second layer refers to."""
     rows = Layer.objects.filter(pk__in=[layer.pk for layer in layers]).order_by()
-    counted = rows.annotate(
-        many=Count("children", distinct=True), taken=Count("snapshots", distinct=True), begun=Count("volumes_begun")
-    )
-    return {row.pk for row in counted if row.many > 1 or row.taken or row.begun}
+    taken = Q(snapshots__isnull=False) | Q(volumes_begun__isnull=False)
+    shared = rows.annotate(stand=Count("children")).filter(stand__gt=1)
+    return {*rows.filter(taken).values_list("pk", flat=True), *shared.values_list("pk", flat=True)}
 
 
 def compact(operation: Operation) -> Again | None:
@@ -118,9 +117,10 @@ def compact(operation: Operation) -> Again | None:
         return _pull(operation, volume, base, instance.host, driver)
 
 
-def _close(operation: Operation) -> None:
+def _close(operation: Operation) -> Again | None:
     with operation.closing():
         pass
+    return None
 
 
 def _base(operation: Operation, volume: Volume) -> Layer | None:
@@ -136,7 +136,7 @@ def _base(operation: Operation, volume: Volume) -> Layer | None:
     return base
 
 
-def _rebase(operation: Operation, volume: Volume, base: Layer) -> None:
+def _rebase(operation: Operation, volume: Volume, base: Layer) -> Again | None:
     assert volume.layer is not None
     chain = volume.layer.chain()
     depth = [layer.pk for layer in chain].index(base.pk)
@@ -144,6 +144,7 @@ def _rebase(operation: Operation, volume: Volume, base: Layer) -> None:
         backend_of(volume.datastore).rebase([layer.file for layer in chain], depth, operation.advance)
     with operation.closing():
         Layer.objects.filter(pk=volume.layer.pk).update(parent=base)
+    return None
 
 
 def _pull(operation: Operation, volume: Volume, base: Layer, host: Host, driver: Driver) -> Again | None:

@@ -166,5 +166,10 @@ def _interface(interface: NetworkInterface, forwards: tuple[PortForward, ...]) -
 
 
 def _remember(interface: NetworkInterface, plan: Plan) -> None:
-    forwards = [{"protocol": f.protocol, "port": f.port, "guest_port": f.guest_port} for f in plan.forwards]
-    NetworkInterface.objects.filter(pk=interface.pk).update(forwards=forwards, not_enforced=list(plan.unenforceable))
+    forwards = [
+        {"protocol": f.protocol, "address": f.address, "port": f.port, "guest_port": f.guest_port}
+        for f in plan.forwards
+    ]
+    NetworkInterface.objects.filter(pk=interface.pk).update(
+        forwards=forwards, not_enforced=list(plan.unenforceable), waits_for_start=False
+    )

@@ -9,9 +9,12 @@ from django.utils.translation import gettext_lazy as _
 
 from compute.listing import Search
 from compute.models import Instance, InstanceType, ShutdownBehavior
+from compute.placement_groups import MAX_NAME as MAX_GROUP_NAME
+from compute.placement_groups import MAX_PARTITIONS
 from compute.states import InstanceState
 from portal.models import Tenant
 from portal.models.tag import MAX_KEY, MAX_VALUE
+from scheduling.models import Strategy
 
 
 class SearchForm(forms.Form):
@@ -121,3 +124,29 @@ class PublicKeyForm(forms.Form):
                 _("This is a private key. Keep it to yourself, and give the public one, from the file ending in .pub.")
             )
         return " ".join(text.split()) if text.startswith(("ssh-", "ecdsa-")) else text
+
+
+class PlacementGroupForm(forms.Form):
+    """A placement group to be made; how many partitions is asked of partition groups alone."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=MAX_GROUP_NAME, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    strategy = forms.ChoiceField(
+        label=_("Strategy"),
+        choices=Strategy.choices,
+        help_text=_(
+            "Spread and partition are kept to strictly: an instance for which no host is left is not started. A cluster"
+            " is a preference."
+        ),
+    )
+    partition_count = forms.IntegerField(
+        label=_("Partitions"),
+        required=False,
+        min_value=1,
+        max_value=MAX_PARTITIONS,
+        help_text=_("Of a partition group only; two if you leave it empty."),
+    )
+
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data, label_suffix="")

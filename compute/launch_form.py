@@ -24,6 +24,7 @@ from portal.audit import Actor
 from portal.models import Resource, Tenant
 from portal.models.tag import MAX_VALUE
 from portal.quota_views import Meter, meters
+from scheduling.models import PlacementGroup
 from storage.models import Image, ImageState, launchable_by
 
 LAUNCHED = (Resource.INSTANCES, Resource.VCPUS, Resource.MEMORY_MIB, Resource.VOLUMES, Resource.VOLUME_GIB)
@@ -108,13 +109,23 @@ class LaunchForm(forms.Form):
     )
     user_data_file = forms.FileField(label=gettext_lazy("User data from a file"), required=False)
     user_data_filename = forms.CharField(required=False, max_length=255, widget=forms.HiddenInput)
+    placement_group = forms.ChoiceField(label=gettext_lazy("Placement group"), required=False)
+    template = forms.CharField(max_length=40, required=False, widget=forms.HiddenInput)
+    template_version = forms.IntegerField(min_value=1, required=False, widget=forms.HiddenInput)
     client_token = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
     def __init__(
-        self, data: Any = None, files: Any = None, *, tenant: Tenant, initial: Mapping[str, Any] | None = None
+        self,
+        data: Any = None,
+        files: Any = None,
+        *,
+        tenant: Tenant,
+        initial: Mapping[str, Any] | None = None,
+        checks_quota: bool = True,
     ) -> None:
         super().__init__(data, files, initial=dict(initial or {}), label_suffix="")
         self.tenant = tenant
+        self.checks_quota = checks_quota
         self.known: dict[str, Any] = {}
         images = Image.objects.filter(launchable_by(tenant), state=ImageState.AVAILABLE)
         self._field("image").queryset = images
@@ -129,11 +140,19 @@ class LaunchForm(forms.Form):
         self._field("group").choices = [*self._new_group(data), *_group_choices(self.groups)]
         self.fields["group"].initial = self.default_group()
         self.fields["client_token"].initial = new_token()
+        self.placement_groups = list(PlacementGroup.objects.filter(tenant=tenant))
+        if self.placement_groups:
+            self._field("placement_group").choices = [("", gettext_lazy("None: any host will do")), *self._places()]
+        else:
+            del self.fields["placement_group"]
         if self.keys:
             self.fields["key_pair"].initial = max(self.keys, key=lambda key: key.created_at).ec2_id
 
     def _field(self, name: str) -> Any:
         return self.fields[name]
+
+    def _places(self) -> Iterable[tuple[str, str]]:
+        return ((group.ec2_id, f"{group.name} · {group.get_strategy_display()}") for group in self.placement_groups)
 
     def _new_group(self, data: Any) -> Iterable[tuple[str, GroupLabel]]:
         """Offered until there is one; accepted also afterwards, for a form that is sent twice."""
@@ -166,7 +185,7 @@ class LaunchForm(forms.Form):
                 "root_size_gib",
                 _("Image %(image)s needs %(size)s GiB at least.") % {"image": image.name, "size": image.size_gib},
             )
-        if not self.errors:
+        if not self.errors and self.checks_quota:
             for meter in self.meters():
                 if meter.is_over:
                     self.add_error(FIELD_OF[meter.resource], ValidationError(over_quota(meter)))
@@ -202,22 +221,32 @@ class LaunchForm(forms.Form):
     def launch(self, *, actor: Actor) -> Launch:
         """What was filled in, with the group made if it was asked for.  In a transaction with the launch."""
         values = self.cleaned_data
-        chosen = values["group"]
-        group = next((g for g in self.groups if g.ec2_id == chosen), None) or ssh_group(self.tenant, actor=actor)
         return Launch(
             image=values["image"],
             instance_type=values["instance_type"],
             subnet=default_network(self.tenant).subnet,
-            groups=[group],
+            groups=[self.chosen_group(actor=actor)],
+            placement_group=self.chosen_placement_group(),
             min_count=values["count"],
             max_count=values["count"],
             key_pair=self.chosen_key(),
             user_data=self.user_data_bytes(),
-            client_token=f"portal-{values['client_token']}"[:64],
+            client_token=self.token(),
             digest=self.digest(),
             instance_tags={"Name": values["name"]} if values["name"] else {},
             root_size_gib=values["root_size_gib"],
         )
+
+    def token(self) -> str:
+        return f"portal-{self.cleaned_data['client_token']}"[:64]
+
+    def chosen_group(self, *, actor: Actor) -> SecurityGroup:
+        """The one that was chosen, made if it is the one that opens SSH and is not there yet."""
+        chosen = self.cleaned_data["group"]
+        return next((g for g in self.groups if g.ec2_id == chosen), None) or ssh_group(self.tenant, actor=actor)
+
+    def chosen_placement_group(self) -> PlacementGroup | None:
+        return next((g for g in self.placement_groups if g.ec2_id == self.known.get("placement_group")), None)
 
     def chosen_key(self) -> KeyPair | None:
         return next((key for key in self.keys if key.ec2_id == self.known.get("key_pair")), None)
@@ -247,6 +276,9 @@ class LaunchForm(forms.Form):
             root_device=image.root_device_name,
             root_size_gib=values.get("root_size_gib"),
             tags={"Name": values["name"]} if values.get("name") else {},
+            template_id=values.get("template", ""),
+            template_version=values.get("template_version"),
+            placement_group=place.name if (place := self.chosen_placement_group()) else "",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ MAX_DATA = 64 * 1024  # characters of JSON: user data takes 22,000 of them at mo
 MAX_DESCRIPTION = 255
 DEFAULT, LATEST = "$Default", "$Latest"
 Data = Mapping[str, Any]
+Launcher = Callable[[Tenant, "TemplateLaunch", Actor], Sequence[str]]
 Made = TypeVar("Made", LaunchTemplate, LaunchTemplateVersion)
 
 
@@ -47,6 +48,30 @@ class Request:
         return f"arn:aws:iam::{tenant.account_id}:user/{name}"
 
 
+@dataclass(frozen=True, slots=True)
+class TemplateLaunch:
+    """What is launched from a version of a template, whose data may have been changed for this once."""
+
+    version: LaunchTemplateVersion
+    data: Data
+    count: int = 1
+    client_token: str = ""
+
+
+_launchers: list[Launcher] = []
+
+
+def launcher(launch: Launcher) -> Launcher:
+    """Register who knows EC2's words, and so what the data of a template means; apps above this one do."""
+    _launchers[:] = [launch]
+    return launch
+
+
+def launch_from(tenant: Tenant, asked: TemplateLaunch, *, actor: Actor) -> Sequence[str]:
+    """The ids of the new instances, as RunInstances would launch them.  Raises CloudError for what it refuses."""
+    return _launchers[0](tenant, asked, actor)
+
+
 def create_template(
     tenant: Tenant,
     name: str,
@@ -58,7 +83,7 @@ def create_template(
 ) -> LaunchTemplate:
     """A new template with its version 1; or, for a client token that was used before, the one it made then."""
     _check_name(name)
-    _check_version(data, description)
+    data = _checked(data, description)
     check_tags(tags or {})
     if (again := _made_before(LaunchTemplate.objects.filter(tenant=tenant), request)) is not None:
         return again
@@ -84,7 +109,7 @@ def _create(
         tenant=tenant, name=name, client_token=request.client_token, digest=request.digest, created_by=author
     )
     LaunchTemplateVersion.objects.create(
-        template=template, number=1, description=description, data=dict(data), created_by=author
+        template=template, number=1, description=description, data=data, created_by=author
     )
     add_tags(tenant, KIND, [template.ec2_id], tags)
     audit.record(request.actor, "create", KIND, [template.ec2_id], tenant=tenant, name=name)
@@ -102,10 +127,9 @@ def create_version(
     template = _locked(template)
     if (again := _made_before(template.versions.all(), request)) is not None:
         return again
-    _check_version(data, description)
+    data = _checked(data, description)
     if source:
-        data = {**_without_snapshots(version_of(template, source).data), **data}
-        _check_size(data)
+        data = _as_json({**_without_snapshots(version_of(template, source).data), **data})
     if template.versions.count() >= MAX_VERSIONS:
         text = _("launch template %(name)s has %(most)s versions, which is as many as there can be; delete some first")
         raise CloudError(text % {"name": template, "most": MAX_VERSIONS}, code="VersionLimitExceeded")
@@ -116,12 +140,12 @@ def create_version(
         template=template,
         number=template.last_number,
         description=description,
-        data=dict(data),
+        data=data,
         client_token=request.client_token,
         digest=request.digest,
         created_by=request.made_by(template.tenant),
     )
-    _record(request.actor, "create-version", template, version=version.number)
+    _record(request.actor, "create version", template, version=version.number)
     return version
 
 
@@ -142,7 +166,7 @@ def set_default(template: LaunchTemplate, version: str, *, actor: Actor) -> Laun
     found = version_of(template, version)
     template.default_number = found.number
     template.save(update_fields=["default_number"])
-    _record(actor, "set-default", template, version=found.number)
+    _record(actor, "set default", template, version=found.number)
     return found
 
 
@@ -165,7 +189,7 @@ def delete_versions(template: LaunchTemplate, numbers: Iterable[int], *, actor: 
         rows.delete()
         template.latest_number = template.versions.aggregate(latest=Max("number"))["latest"]
         template.save(update_fields=["latest_number"])
-        _record(actor, "delete-versions", template, versions=gone)
+        _record(actor, "delete versions", template, versions=gone)
     return gone
 
 
@@ -250,7 +274,7 @@ def _name_taken(name: str) -> CloudError:
     return CloudError(text % {"name": name}, code="InvalidLaunchTemplateName.AlreadyExistsException")
 
 
-def _check_version(data: Data, description: str) -> None:
+def _checked(data: Data, description: str) -> dict[str, Any]:
     if len(description) > MAX_DESCRIPTION:
         text = _("A version's description takes %(most)s characters; %(given)s were given")
         raise CloudError(text % {"most": MAX_DESCRIPTION, "given": len(description)})
@@ -258,14 +282,17 @@ def _check_version(data: Data, description: str) -> None:
         raise CloudError(
             _("The request must contain at least one launch parameter in LaunchTemplateData."), code="MissingParameter"
         )
-    _check_size(data)
+    return _as_json(data)
 
 
-def _check_size(data: Data) -> None:
-    size = len(json.dumps(data, cls=DjangoJSONEncoder))
-    if size > MAX_DATA:
-        text = _("The data of a launch template takes %(most)s characters; %(given)s were given")
-        raise CloudError(text % {"most": MAX_DATA, "given": size})
+def _as_json(data: Data) -> dict[str, Any]:
+    """As it will be read again: times are texts."""
+    text = json.dumps(data, cls=DjangoJSONEncoder)
+    if len(text) > MAX_DATA:
+        words = _("The data of a launch template takes %(most)s characters; %(given)s were given")
+        raise CloudError(words % {"most": MAX_DATA, "given": len(text)})
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _made_before(rows: QuerySet[Made], request: Request) -> Made | None:

@@ -15,8 +15,9 @@ from compute.models import GroupMember, Instance, InstanceType, KeyPair, Reserva
 from compute.models.instance import KIND, ids_of
 from compute.placement_groups import check_partition, join
 from compute.verbs import Verb
+from networking.elastic import hold
+from networking.interfaces import interfaces_for, plug_in
 from networking.models import NetworkInterface, SecurityGroup, Subnet
-from networking.services import interfaces_for
 from operations.models import Operation
 from operations.tasks import ring
 from portal import audit, quotas
@@ -30,6 +31,19 @@ from storage.services import NewDisk, create_launch_volumes, image_disks, root_d
 
 MAX_USER_DATA = 16 * 1024
 MAX_COUNT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """An interface besides the first: a new one for each instance, or one that exists, for a single instance."""
+
+    device_index: int
+    subnet: Subnet
+    groups: Sequence[SecurityGroup] = ()
+    existing: NetworkInterface | None = None
+    private_ip: str = ""
+    delete_on_termination: bool = True
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +83,20 @@ class Launch:
     placement_group: PlacementGroup | None = None
     partition_number: int | None = None  # None: the one with the fewest members
 
+    private_ip: str = ""  # of the one instance; empty: the next free one
+    first_interface: NetworkInterface | None = None  # one that exists, in place of a new one
+    more_interfaces: Sequence[Plug] = ()
+
     @property
     def all_tags(self) -> Mapping[str, str]:
         """Of each instance: the tenant's, and the cloud's own."""
         return {**self.instance_tags, **self.system_tags}
+
+    @property
+    def existing_interfaces(self) -> list[NetworkInterface]:
+        """Those that are plugged in as they are; they are for one instance alone."""
+        named = [self.first_interface, *(plug.existing for plug in self.more_interfaces)]
+        return [interface for interface in named if interface is not None]
 
     @property
     def disk_gib(self) -> int:
@@ -157,6 +181,13 @@ def check_launch(launch: Launch) -> None:
         )
     if launch.max_count > MAX_COUNT:
         raise CloudError(f"one call launches at most {MAX_COUNT} instances; {launch.max_count} were asked")
+    given = [launch.private_ip, *(plug.private_ip for plug in launch.more_interfaces), *launch.existing_interfaces]
+    if launch.max_count > 1 and any(given):
+        raise CloudError(
+            f"{launch.max_count} instances were asked with a private address or a network interface that is there;"
+            " only one instance can have it",
+            code="InvalidParameterCombination",
+        )
     if len(launch.user_data) > MAX_USER_DATA:
         raise CloudError(f"User data is limited to {MAX_USER_DATA} bytes; {len(launch.user_data)} were given")
     if launch.disk_gib < launch.image.size_gib:
@@ -172,6 +203,8 @@ def check_launch(launch: Launch) -> None:
 
 
 def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
+    if launch.existing_interfaces:
+        hold(tenant.pk)  # before the ledger of quotas, as everybody who needs both
     reservation = Reservation.objects.create(
         tenant=tenant, client_token=launch.client_token or None, digest=launch.digest, requester=actor.name
     )
@@ -181,14 +214,7 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
     instances = Instance.objects.bulk_create(_instance(tenant, launch, reservation, home, n) for n in range(count))
     ids = ids_of(instances)
     volumes = create_launch_volumes(tenant, ids, disks, zone=launch.subnet.zone)
-    interfaces = interfaces_for(
-        ids,
-        launch.subnet,
-        launch.groups,
-        public_ip=launch.public_ip,
-        delete_on_termination=launch.delete_interface_on_termination,
-        description=launch.interface_description,
-    )
+    interfaces = _interfaces(launch, ids, actor)
     group = launch.placement_group
     members = join(group, instances, launch.partition_number) if group else []
     if launch.all_tags:
@@ -203,6 +229,40 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
     )
     ring(count)
     return Launched(instances, volumes, interfaces, members)
+
+
+def _interfaces(launch: Launch, ids: Sequence[str], actor: Actor) -> list[NetworkInterface]:
+    """The new ones.  Beside several, as at Amazon, none has a public address but what elastic ones give it."""
+    made: list[NetworkInterface] = []
+    if launch.first_interface is None:
+        made += interfaces_for(
+            ids,
+            launch.subnet,
+            launch.groups,
+            public_ip=False if launch.more_interfaces else launch.public_ip,
+            private_ip=launch.private_ip,
+            delete_on_termination=launch.delete_interface_on_termination,
+            description=launch.interface_description,
+        )
+    else:
+        wish = launch.delete_interface_on_termination
+        plug_in(launch.first_interface, ids[0], 0, actor=actor, delete_on_termination=wish)
+    for plug in launch.more_interfaces:
+        wish = plug.delete_on_termination
+        if plug.existing is not None:
+            plug_in(plug.existing, ids[0], plug.device_index, actor=actor, delete_on_termination=wish)
+            continue
+        made += interfaces_for(
+            ids,
+            plug.subnet,
+            plug.groups,
+            public_ip=False,
+            private_ip=plug.private_ip,
+            device_index=plug.device_index,
+            delete_on_termination=wish,
+            description=plug.description,
+        )
+    return made
 
 
 def _reserve(tenant: Tenant, launch: Launch) -> int:
@@ -244,6 +304,7 @@ def _instance(tenant: Tenant, launch: Launch, reservation: Reservation, home: Da
         disable_api_termination=launch.disable_api_termination,
         disable_api_stop=launch.disable_api_stop,
         monitoring=launch.monitoring,
+        source_dest_check=launch.first_interface is None or launch.first_interface.source_dest_check,
         hints=dict(launch.hints),
         created_at=now,
         launched_at=now,

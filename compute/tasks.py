@@ -20,7 +20,7 @@ from compute.placing import place
 from compute.reconcile import HOST, leftover_of, observe, settle_running, settle_stopped, settle_terminated
 from compute.states import InstanceState
 from compute.verbs import HostVerb, Verb
-from networking.services import release_interfaces
+from networking.interfaces import release_interfaces
 from operations.models import LostClaim, Operation
 from operations.performers import Again, Performer, Refused, TryLater, register
 from storage.backends.base import StorageError

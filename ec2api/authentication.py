@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from ec2api.protocol.signature import Credential, SignedRequest, read_credential, unknown_access_key, verify
 from portal.models import AccessKey, User
+from portal.prepared import Prepared, slot
 
 USED_EVERY = timedelta(minutes=1)  # how often a key's last use is written
 
@@ -49,15 +50,23 @@ def signed_request(request: HttpRequest) -> SignedRequest:
     )
 
 
+_KEY = Prepared(
+    lambda: (
+        AccessKey.objects.select_related("user", "tenant")
+        .filter(
+            access_key_id=slot("access_key_id"),
+            is_active=True,
+            user__is_active=True,
+            user__memberships__tenant=F("tenant"),
+        )
+        .order_by()
+    )
+)
+
+
 def _key(credential: Credential) -> AccessKey:
     """An active key of an active user who is still a member of its tenant; anything else is told the same."""
-    rows = AccessKey.objects.select_related("user", "tenant").filter(
-        access_key_id=credential.access_key,
-        is_active=True,
-        user__is_active=True,
-        user__memberships__tenant=F("tenant"),
-    )
-    key = next(iter(rows.order_by()), None)
+    key = _KEY.one(access_key_id=credential.access_key)
     if key is None:
         raise unknown_access_key(credential.service)
     return key

@@ -6,16 +6,29 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import DateTimeField, Model, Q, QuerySet
 
 from compute.models import Instance, KeyPair, LaunchTemplate
+from compute.models.instance import visible_since
 from ec2api.filters import Filters, Table, condition
 from ec2api.pagination import Page
 from ec2api.protocol.errors import ApiError
 from ec2api.registry import Call
-from networking.models import NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
+from networking.models import (
+    DhcpOptions,
+    ElasticAddress,
+    InternetGateway,
+    NetworkAcl,
+    NetworkInterface,
+    RouteTable,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Vpc,
+)
 from portal.ids import PATTERN
 from portal.models import Tenant
+from portal.prepared import Prepared, slot, slots
 from scheduling.models import PlacementGroup
 from storage.models import Image, ImageState, Snapshot, Volume, launchable_by
 
@@ -85,6 +98,13 @@ KINDS: dict[str, Kind] = {
         _owned(NetworkInterface),
         "InvalidNetworkInterfaceId.Malformed",
     ),
+    "eipalloc": _kind(
+        "elastic-ip", "allocation ID", "InvalidAllocationID", _owned(ElasticAddress), "InvalidParameterValue"
+    ),
+    "rtb": _kind("route-table", "routeTable ID", "InvalidRouteTableID", _owned(RouteTable)),
+    "igw": _kind("internet-gateway", "internetGateway ID", "InvalidInternetGatewayID", _owned(InternetGateway)),
+    "acl": _kind("network-acl", "networkAcl ID", "InvalidNetworkAclID", _owned(NetworkAcl)),
+    "dopt": _kind("dhcp-options", "dhcpOption ID", "InvalidDhcpOptionID", _owned(DhcpOptions)),
 }
 
 
@@ -130,6 +150,25 @@ def listed(
     return list(shown), token
 
 
+_INSTANCES_THERE = Prepared(
+    lambda: (
+        Instance.objects.owned_by(slot("tenant"))
+        .visible(since=slot("since", DateTimeField()))
+        .filter(ec2_id__in=slots("ids"))
+        .order_by()
+        .values_list("ec2_id", flat=True)
+    )
+)
+
+
+def _there(prefix: str, tenant: Tenant, ids: Sequence[str]) -> set[str]:
+    """Which of these the tenant has and may tag."""
+    if prefix == "i":
+        return set(_INSTANCES_THERE(tenant=tenant, ids=ids, since=visible_since()))
+    rows = KINDS[prefix].own(tenant).order_by().filter(ec2_id__in=ids)
+    return set(rows.values_list("ec2_id", flat=True))
+
+
 def resources(tenant: Tenant, ids: Sequence[str]) -> list[tuple[str, str]]:
     """(type, id) of resources of the tenant's own, in one query for each kind.  Raises ApiError for any other id."""
     by_prefix: dict[str, list[str]] = {}
@@ -141,7 +180,7 @@ def resources(tenant: Tenant, ids: Sequence[str]) -> list[tuple[str, str]]:
     found = []
     for prefix, wanted in by_prefix.items():
         kind = KINDS[prefix]
-        there = set(kind.own(tenant).order_by().filter(ec2_id__in=wanted).values_list("ec2_id", flat=True))
+        there = _there(prefix, tenant, wanted)
         missing = [each for each in wanted if each not in there]
         if missing:
             raise not_found(kind, missing)

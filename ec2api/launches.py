@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from django.db.models import Model, QuerySet
+from typing import TYPE_CHECKING, Any
 
 from compute.models import InstanceType, KeyPair
 from ec2api.present.words import zone_id
@@ -17,16 +15,15 @@ from networking.models import SecurityGroup, Subnet
 from networking.services import default_network
 from portal.ids import looks_like
 from portal.models import Tenant
+from portal.prepared import Prepared, slot, slots
 from storage.models import Image, ImageState, launchable_by
 from storage.volume_types import TYPES
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
-        InstanceNetworkInterfaceSpecificationTypeDef,
         PlacementTypeDef,
     )
 
-Row = TypeVar("Row", bound=Model)
 VOLUME_TYPES = TYPES.keys()
 MAX_GROUPS = 16
 
@@ -37,16 +34,27 @@ def digest(arguments: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _only(rows: QuerySet[Row]) -> Row | None:
-    """Of what there is one at most: first() would sort it, and to ask for that takes a third of the time."""
-    return next(iter(rows.order_by()), None)
+_IMAGE = Prepared(
+    lambda: (
+        Image.objects.select_related("root_snapshot__layer__datastore")
+        .filter(launchable_by(slot("tenant")), ec2_id=slot("ec2_id"))
+        .order_by()
+    )
+)
+_TYPE = Prepared(lambda: InstanceType.objects.filter(name=slot("name"), is_enabled=True).order_by())
+_KEY_PAIR = Prepared(lambda: KeyPair.objects.filter(tenant=slot("tenant"), name=slot("name")).order_by())
+_SUBNETS = Subnet.objects.select_related("vpc").filter(tenant=slot("tenant"))
+_SUBNET = Prepared(lambda: _SUBNETS.filter(ec2_id=slot("ec2_id")).order_by())
+_DEFAULT_SUBNET = Prepared(lambda: _SUBNETS.filter(is_default_for_zone=True)[:1])
+_GROUPS = SecurityGroup.objects.filter(tenant=slot("tenant"), vpc=slot("vpc")).order_by()
+_GROUPS_BY_ID = Prepared(lambda: _GROUPS.filter(ec2_id__in=slots("ids")))
+_GROUPS_BY_NAME = Prepared(lambda: _GROUPS.filter(name__in=slots("names")))
 
 
 def image_named(tenant: Tenant, image_id: str) -> Image:
     if not looks_like("ami", image_id):
         raise ApiError("InvalidAMIID.Malformed", f'Invalid id: "{image_id[:40]}" (expecting "ami-...")')
-    rows = Image.objects.select_related("root_snapshot__layer__datastore")
-    image = _only(rows.filter(launchable_by(tenant), ec2_id=image_id))
+    image = _IMAGE.one(tenant=tenant, ec2_id=image_id)
     if image is None or image.state == ImageState.DEREGISTERED:
         raise ApiError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     if image.state != ImageState.AVAILABLE:
@@ -55,7 +63,7 @@ def image_named(tenant: Tenant, image_id: str) -> Image:
 
 
 def instance_type_named(name: str) -> InstanceType:
-    found = _only(InstanceType.objects.filter(name=name, is_enabled=True))
+    found = _TYPE.one(name=name)
     if found is None:
         names = ", ".join(InstanceType.objects.filter(is_enabled=True).values_list("name", flat=True))
         raise ApiError(
@@ -66,18 +74,20 @@ def instance_type_named(name: str) -> InstanceType:
 
 
 def key_pair_named(tenant: Tenant, name: str) -> KeyPair:
-    found = _only(KeyPair.objects.filter(tenant=tenant, name=name))
+    found = _KEY_PAIR.one(tenant=tenant, name=name)
     if found is None:
         raise ApiError("InvalidKeyPair.NotFound", f"The key pair '{name[:255]}' does not exist")
     return found
 
 
-def subnet_named(tenant: Tenant, subnet_id: str | None) -> Subnet:
-    """The one named, or the default one."""
-    rows = Subnet.objects.select_related("vpc")
+def subnet_named(tenant: Tenant, subnet_id: str | None, zone: str = "") -> Subnet:
+    """The one named; or the default one, of the zone if that has one."""
+    if not subnet_id and zone:
+        in_zone = Subnet.objects.select_related("vpc").filter(tenant=tenant, is_default_for_zone=True, zone=zone)
+        return in_zone.first() or subnet_named(tenant, "")
     if not subnet_id:
-        return rows.filter(tenant=tenant, is_default_for_zone=True).first() or default_network(tenant).subnet
-    found = _only(rows.filter(tenant=tenant, ec2_id=subnet_id))
+        return _DEFAULT_SUBNET.one(tenant=tenant) or default_network(tenant).subnet
+    found = _SUBNET.one(tenant=tenant, ec2_id=subnet_id)
     if found is None:
         raise ApiError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id[:40]}' does not exist")
     return found
@@ -89,10 +99,10 @@ def groups_named(
     """The groups by id and by name, all of the subnet's network; the default group if none is named."""
     if not group_ids and not names:
         names = ["default"]
-    rows = SecurityGroup.objects.order_by().filter(tenant=tenant, vpc=subnet.vpc_id)
-    found = list(rows.filter(ec2_id__in=group_ids) if not names else rows.filter(name__in=names))
-    if group_ids and names:
-        found += rows.filter(ec2_id__in=group_ids)
+    own = {"tenant": tenant, "vpc": subnet.vpc_id}
+    found = _GROUPS_BY_ID(ids=group_ids, **own) if group_ids else []
+    if names:
+        found += _GROUPS_BY_NAME(names=names, **own)
     ids, known = {group.ec2_id for group in found}, {group.name for group in found}
     for group_id in group_ids:
         if not looks_like("sg", group_id):
@@ -142,47 +152,6 @@ def check_placement(placement: PlacementTypeDef, zone: str) -> None:
     for name in placement.keys() - PLACEMENT_MEMBERS:
         if placement[name]:  # type: ignore[literal-required]
             raise unsupported(f"The parameter Placement.{name} of RunInstances")
-
-
-MAX_DESCRIPTION = 255
-INTERFACE_MEMBERS = {
-    "DeviceIndex",
-    "SubnetId",
-    "Groups",
-    "AssociatePublicIpAddress",
-    "DeleteOnTermination",
-    "Description",
-    "InterfaceType",
-    "NetworkCardIndex",
-}
-
-
-def interface(
-    specifications: Sequence[InstanceNetworkInterfaceSpecificationTypeDef], *, named_elsewhere: str
-) -> InstanceNetworkInterfaceSpecificationTypeDef:
-    """The one network interface that is asked for; an empty one if none is."""
-    if not specifications:
-        return {}
-    if named_elsewhere:
-        raise ApiError(
-            "InvalidParameterCombination",
-            f"Network interfaces and an instance-level {named_elsewhere} may not be specified on the same request",
-        )
-    if len(specifications) > 1:
-        raise unsupported("More than one network interface")
-    asked = specifications[0]
-    if "DeviceIndex" not in asked:
-        raise ApiError("MissingParameter", "The request must contain the parameter NetworkInterface.1.DeviceIndex")
-    if asked["DeviceIndex"] != 0 or asked.get("NetworkCardIndex", 0) != 0:
-        raise ApiError("InvalidParameterCombination", "The first network interface has the device index 0")
-    if asked.get("InterfaceType", "interface") not in ("interface", ""):
-        raise unsupported(f"The interface type '{asked['InterfaceType'][:40]}'")
-    for name in asked.keys() - INTERFACE_MEMBERS:
-        if asked[name]:  # type: ignore[literal-required]
-            raise unsupported(f"The parameter NetworkInterface.{name} of RunInstances")
-    if len(asked.get("Description", "")) > MAX_DESCRIPTION:
-        raise ApiError("InvalidParameterValue", f"NetworkInterface.Description takes {MAX_DESCRIPTION} characters")
-    return asked
 
 
 HINTS: Mapping[str, Mapping[str, Collection[object]]] = {

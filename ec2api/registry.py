@@ -75,6 +75,8 @@ def action(*, service: str = "ec2", ignores: Collection[str] = ()) -> Callable[[
         unknown = (keywords.keys() | set(ignores)) - found.parameters.keys()
         if unknown:
             raise TypeError(f"{name} has no parameter {', '.join(sorted(unknown))} in the model")
+        if (service, name) in ACTIONS:
+            raise TypeError(f"{name} is registered twice, the second time in {function.__module__}")
         required = frozenset(p.name for p in keywords.values() if p.default is p.empty)
         ACTIONS[service, name] = Action(found, function, frozenset(keywords), frozenset(ignores), required)
         return function

@@ -55,16 +55,26 @@ def merged(call: Call, named: LaunchTemplateSpecificationTypeDef, asked: Argumen
         call.tenant, named.get("LaunchTemplateId", ""), named.get("LaunchTemplateName", "")
     )
     version = launch_templates.version_of(template, named.get("Version", ""))
-    for name in unknown_members(version.data):
-        raise unsupported(f"The parameter {name} of version {version.number} of launch template {template.ec2_id}")
-    found = over(arguments_of(version), asked)
-    found["launch_template"] = {"LaunchTemplateId": template.ec2_id, "Version": str(version.number)}
-    return found
+    return {**over(_arguments(version, version.data), asked), "launch_template": _named(version)}
 
 
-def arguments_of(version: LaunchTemplateVersion) -> dict[str, Any]:
+def launched(call: Call, version: LaunchTemplateVersion, data: Mapping[str, Any], **whole: Any) -> Reply:
+    """What RunInstances replies to this data, which may no longer be the version's, and to the arguments beside it."""
+    run: Callable[..., Reply] = ACTIONS["ec2", "RunInstances"].function.__wrapped__  # type: ignore[attr-defined]
+    return run(call, **_arguments(version, data), **whole, launch_template=_named(version))
+
+
+def _named(version: LaunchTemplateVersion) -> LaunchTemplateSpecificationTypeDef:
+    return {"LaunchTemplateId": version.template.ec2_id, "Version": str(version.number)}
+
+
+def _arguments(version: LaunchTemplateVersion, data: Mapping[str, Any]) -> dict[str, Any]:
+    for name in unknown_members(data):
+        raise unsupported(
+            f"The parameter {name} of version {version.number} of launch template {version.template.ec2_id}"
+        )
     supported = ACTIONS["ec2", "RunInstances"].supported
-    return {snake(name): value for name, value in restored(version.data).items() if snake(name) in supported}
+    return {snake(name): value for name, value in restored(data).items() if snake(name) in supported}
 
 
 def unknown_members(data: Mapping[str, Any]) -> Iterator[str]:

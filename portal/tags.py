@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from portal.errors import CloudError
 from portal.models import Tag, Tenant
 from portal.models.tag import MAX_KEY, MAX_TAGS, MAX_VALUE
+from portal.prepared import Prepared, slots
 
 SYSTEM = "aws:"  # keys that begin so are the cloud's own: shown to tenants, but not theirs to make, change or delete
 
@@ -49,6 +50,17 @@ def add_tags(tenant: Tenant, resource_type: str, resource_ids: Iterable[str], ta
     )
 
 
+_COUNTED = Prepared(
+    lambda: (
+        Tag.objects.filter(resource_id__in=slots("ids"))
+        .exclude(key__startswith=SYSTEM)
+        .order_by()
+        .values_list("resource_id")
+        .annotate(Count("pk"))
+    )
+)
+
+
 def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping[str, str]) -> None:
     """Set tags on resources given as (type, id), replacing values of keys that are there.  In a transaction."""
     check_tags(tags)
@@ -63,9 +75,7 @@ def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping
         unique_fields=["resource_id", "key"],
         update_fields=["value"],
     )
-    own = Tag.objects.filter(resource_id__in=ids).exclude(key__startswith=SYSTEM)
-    counted = own.order_by().values_list("resource_id").annotate(Count("pk"))
-    for resource_id, count in sorted(counted):
+    for resource_id, count in sorted(_COUNTED(ids=ids)):
         if count > MAX_TAGS:
             text = _("%(id)s would have %(count)s tags; a resource takes %(most)s: delete some first")
             values = {"id": resource_id, "count": count, "most": MAX_TAGS}

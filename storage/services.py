@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, F, PositiveBigIntegerField, QuerySet, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal import quotas
 from portal.errors import CloudError
 from portal.models import Resource, Tag, Tenant
+from portal.prepared import PreparedUpdate, slot
 from storage.models import (
     AttachmentState,
     Datastore,
@@ -51,9 +52,25 @@ def default_datastore() -> Datastore:
     return max(rows, key=lambda d: d.total_gib * d.overcommit - d.promised_gib)
 
 
+_GIB = slot("gib", PositiveBigIntegerField())
+_PROMISE = PreparedUpdate(
+    lambda: Datastore.objects.filter(
+        pk=slot("pk"),
+        is_enabled=True,
+        is_full=False,
+        promised_gib__lte=F("total_gib") * F("overcommit") - _GIB,
+    ),
+    promised_gib=F("promised_gib") + _GIB,
+)
+
+
 def promise(datastore: Datastore, gib: int) -> None:
-    """Promise so much of the datastore, in the caller's transaction.  Raises CloudError if it does not fit."""
-    if not Datastore.objects.all().promise(datastore.pk, gib):
+    """Promise so much of the datastore, in the caller's transaction.  Raises CloudError if it does not fit.
+
+    One conditional update, so that it is never overfilled.  What it can hold is what it has been seen to have, times
+    its overcommit; one that was never seen holds nothing.
+    """
+    if not _PROMISE(pk=datastore.pk, gib=gib):
         text = _("the cloud has no room for %(gib)s GiB more; delete what is not needed, or ask an operator for more")
         raise CloudError(text % {"gib": gib}, code="InsufficientVolumeCapacity")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models
@@ -57,6 +58,11 @@ class Reservation(models.Model):
         return self.ec2_id
 
 
+def visible_since() -> datetime:
+    """What ended before is not shown any more."""
+    return timezone.now() - settings.TERMINATED_VISIBLE_FOR
+
+
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def owned_by(self, tenant: Tenant) -> InstanceQuerySet:
         return self.filter(tenant=tenant)
@@ -65,10 +71,9 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """All but those that have ended."""
         return self.exclude(state=InstanceState.TERMINATED)
 
-    def visible(self) -> InstanceQuerySet:
+    def visible(self, since: datetime | None = None) -> InstanceQuerySet:
         """Live ones, and those that ended within the last hour, as EC2 shows them."""
-        since = timezone.now() - settings.TERMINATED_VISIBLE_FOR
-        return self.filter(~Q(state=InstanceState.TERMINATED) | Q(terminated_at__gt=since))
+        return self.filter(~Q(state=InstanceState.TERMINATED) | Q(terminated_at__gt=since or visible_since()))
 
     def named(self, ec2_ids: Sequence[str]) -> list[Instance]:
         """These instances, in this order.  Raises InstanceNotFound naming those that are not here."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -52,7 +51,7 @@ class LaunchTemplateVersion(models.Model):
     template = models.ForeignKey(LaunchTemplate, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField(_("version"))
     description = models.CharField(_("description"), max_length=255, blank=True)
-    data = models.JSONField(_("data"), encoder=DjangoJSONEncoder)
+    data = models.JSONField(_("data"))
     client_token = models.CharField(max_length=MAX_TOKEN, null=True, blank=True)  # noqa: DJ001 - NULLs are distinct
     digest = models.CharField(max_length=64, blank=True)
     created_by = models.CharField(_("made by"), max_length=300, blank=True)

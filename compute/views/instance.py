@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils.dateparse import parse_datetime
@@ -21,12 +21,16 @@ from compute.doing import offered
 from compute.forms import AttributesForm, NameForm, TagForm
 from compute.history import events_of, placement_words, reason_words
 from compute.listing import Shown, announcement, shown
-from compute.logging_in import forward_words, rule_words, way_in
+from compute.logging_in import forward_words, rule_words, waiting_words, way_in
 from compute.models import ConsoleOutput, Instance
+from compute.network_forms import GroupsForm
+from compute.placing import member_of
 from compute.states import InstanceState
 from compute.tagging import tag_instance, untag_instance
+from compute.template_form import TemplateNameForm
 from compute.terminal import plain_text
 from compute.volume_listing import attachable_volumes
+from networking.interfaces import change_groups
 from networking.models import SecurityGroup
 from portal.actors import actor_of
 from portal.audit import Actor
@@ -34,7 +38,7 @@ from portal.decorators import tenant_required
 from portal.errors import CloudError
 from portal.htmx import is_htmx, parts
 from portal.middleware import TenantRequest
-from portal.tags import tags_of
+from portal.tags import SYSTEM, tags_of
 from scheduling.models import Placement
 from storage.models import Volume
 
@@ -44,7 +48,9 @@ S = InstanceState
 
 def instance_of(request: TenantRequest, ec2_id: str) -> Instance:
     """This tenant's, or 404: also for one that ended long ago, as long as its row is kept."""
-    return get_object_or_404(request.tenant.instances.select_related("image", "instance_type"), ec2_id=ec2_id)
+    return get_object_or_404(
+        request.tenant.instances.select_related("image", "instance_type", "group_member__group"), ec2_id=ec2_id
+    )
 
 
 def live_context(request: TenantRequest, instance: Instance) -> dict[str, object]:
@@ -70,11 +76,13 @@ def live_context(request: TenantRequest, instance: Instance) -> dict[str, object
         "attachable": attachable_volumes(instance),
         "groups": [(group, [rule_words(r) for r in group.rules.all() if not r.is_egress]) for group in groups],
         "forwards": forward_words(row),
+        "waits": waiting_words(row),
         "not_enforced": [line for interface in row.interfaces for line in interface.not_enforced],
         "way": way_in(row, rules),
         "offered": offered(row),
         "events": events,
         "placement": placement_words(placements[0] if placements else None),
+        "member": member_of(instance),
         "reason": reason_words(instance, hosts),
         "version": version_of(row, disks, len(events), "".join(event.log for event in events)),
         "section": "instances",
@@ -84,7 +92,7 @@ def live_context(request: TenantRequest, instance: Instance) -> dict[str, object
 def version_of(row: Shown, *more: object) -> str:
     """Changes when anything does that the live part shows."""
     instance = row.instance
-    told = (instance.state, instance.reason, row.tags, [i.forwards for i in row.interfaces], more)
+    told = (instance.state, instance.reason, row.tags, [(i.public_ip, i.forwards) for i in row.interfaces], more)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
@@ -96,6 +104,8 @@ def page(request: TenantRequest, instance: Instance, status: int = 200, **forms:
         "name_form": NameForm(initial={"name": row.name}),
         "attributes_form": AttributesForm(instance=instance),
         "tag_form": TagForm(),
+        "template_form": TemplateNameForm(),
+        "groups_form": groups_form(request, row),
     }
     return render(request, "compute/instance_detail.html", context | forms, status=status)
 
@@ -196,7 +206,9 @@ def add_tag(request: TenantRequest, ec2_id: str) -> HttpResponse:
 def remove_tag(request: TenantRequest, ec2_id: str) -> HttpResponse:
     instance = instance_of(request, ec2_id)
     key = request.POST.get("key", "")
-    if key in tags_of([instance.ec2_id]).get(instance.ec2_id, {}):
+    if key.startswith(SYSTEM):
+        messages.error(request, _("%(key)s is the cloud's own tag; it stays.") % {"key": key})
+    elif key in tags_of([instance.ec2_id]).get(instance.ec2_id, {}):
         untag_instance(instance, key, actor=actor_of(request))
         messages.success(request, _("Removed tag %(key)s from %(id)s.") % {"id": instance, "key": key})
     else:
@@ -217,6 +229,36 @@ def attributes(request: TenantRequest, ec2_id: str) -> HttpResponse:
     else:
         messages.info(request, _("Nothing was changed: %(id)s has these settings already.") % {"id": instance})
     return redirect("instance", instance.ec2_id)
+
+
+def groups_form(request: TenantRequest, row: Shown, data: QueryDict | None = None) -> GroupsForm | None:
+    """Of its first interface; none where it has no interface any more."""
+    if not row.interfaces:
+        return None
+    first = row.interfaces[0]
+    choices = request.tenant.security_groups.filter(vpc__subnets=first.subnet_id)
+    carried = list(first.groups.values_list("ec2_id", flat=True))
+    return GroupsForm(data, groups=list(choices), carried=carried)
+
+
+@require_POST
+@tenant_required
+def groups(request: TenantRequest, ec2_id: str) -> HttpResponse:
+    instance = instance_of(request, ec2_id)
+    [row] = shown([instance])
+    form = groups_form(request, row, request.POST)
+    if form is None:
+        messages.error(request, _("%(id)s has no network interface any more.") % {"id": instance})
+        return redirect("instance", instance.ec2_id)
+    if form.is_valid():
+        try:
+            change_groups(row.interfaces[0], form.chosen(), actor=actor_of(request))
+        except CloudError as error:
+            form.add_error("groups", error.message)
+        else:
+            messages.success(request, _("Saved the security groups of %(id)s.") % {"id": instance})
+            return redirect("instance", instance.ec2_id)
+    return page(request, instance, 422, groups_form=form)
 
 
 @transaction.atomic

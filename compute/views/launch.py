@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
@@ -13,12 +15,16 @@ from django.views.decorators.http import require_http_methods, require_POST
 from compute.command_lines import run_instances_line
 from compute.forms import KeyPairForm, PublicKeyForm
 from compute.launch_form import FIELD_OF, LaunchForm, new_token
+from compute.launch_templates import TemplateLaunch, launch_from, version_of
 from compute.launching import launch_instances
-from compute.models import Instance
+from compute.models import Instance, LaunchTemplate, LaunchTemplateVersion
+from compute.template_form import TemplateNameForm, lost, shown, written
 from portal.actors import actor_of
+from portal.audit import Actor
 from portal.decorators import tenant_required
 from portal.errors import CloudError
 from portal.middleware import TenantRequest
+from portal.models import Tenant
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -32,16 +38,44 @@ def launch(request: TenantRequest) -> HttpResponse:
         return page(request, form, 422)
     try:
         with transaction.atomic():
-            made = launch_instances(request.tenant, form.launch(actor=actor_of(request)), actor=actor_of(request))
+            made = make(form, actor=actor_of(request))
     except CloudError as error:
         refuse(form, error)
         return page(request, form, 422)
     return launched(request, made, form.cleaned_data["name"])
 
 
-def initial(request: TenantRequest) -> dict[str, str]:
-    """What the address says, so that a launch can be linked to."""
-    return {name: request.GET[name] for name in ("image", "instance_type", "key_pair", "name") if name in request.GET}
+def make(form: LaunchForm, *, actor: Actor) -> list[Instance]:
+    """The new instances; from a template by what its data means, with what was filled in over it."""
+    version = version_named(form.tenant, form.cleaned_data["template"], form.cleaned_data["template_version"])
+    if version is None:
+        return launch_instances(form.tenant, form.launch(actor=actor), actor=actor)
+    data = written(form, version.data, actor=actor)
+    asked = TemplateLaunch(version, data, count=form.cleaned_data["count"], client_token=form.token())
+    found = launch_from(form.tenant, asked, actor=actor)
+    return list(form.tenant.instances.filter(ec2_id__in=found).order_by("launch_index"))
+
+
+def version_named(tenant: Tenant, ec2_id: str, number: object) -> LaunchTemplateVersion | None:
+    """The version of a template that an address or a form names, if it names one.  Raises Http404 or CloudError."""
+    if not ec2_id:
+        return None
+    template = get_object_or_404(LaunchTemplate, tenant=tenant, ec2_id=ec2_id)
+    return version_of(template, str(number or ""))
+
+
+def initial(request: TenantRequest) -> dict[str, Any]:
+    """What the address says, so that a launch can be linked to; from a template, all that the page shows of it."""
+    asked = {name: request.GET[name] for name in ("image", "instance_type", "key_pair", "name") if name in request.GET}
+    try:
+        version = version_named(request.tenant, request.GET.get("template", ""), request.GET.get("version", ""))
+    except CloudError as error:
+        raise Http404(error.message) from error
+    if version is None:
+        return asked
+    named = {"template": version.template.ec2_id, "template_version": version.number}
+    values = shown(request.tenant, version.data)
+    return values | named | {"lost": lost(version.data, values)} | asked
 
 
 def refuse(form: LaunchForm, error: CloudError) -> None:
@@ -62,14 +96,19 @@ def launched(request: TenantRequest, made: list[Instance], name: str) -> HttpRes
     return redirect("instance", made[0].ec2_id) if len(made) == 1 else redirect("instances")
 
 
-def page(request: TenantRequest, form: LaunchForm, status: int = 200) -> HttpResponse:
+def page(request: TenantRequest, form: LaunchForm, status: int = 200, **more: object) -> HttpResponse:
+    named = form["template"].value()
+    template = LaunchTemplate.objects.filter(tenant=request.tenant, ec2_id=named).first() if named else None
     context = {
         "section": "instances",
+        "template": template,
+        "lost": form.initial.get("lost", ()),
+        "template_form": TemplateNameForm(),
         "form": form,
         "key_form": KeyPairForm(),
         "import_form": PublicKeyForm(),
     } | preview_context(form)
-    return render(request, "compute/launch.html", context, status=status)
+    return render(request, "compute/launch.html", context | more, status=status)
 
 
 def preview_context(form: LaunchForm) -> dict[str, object]:

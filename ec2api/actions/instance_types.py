@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from compute.models import InstanceType
-from ec2api.actions.zones import zones_here
+from ec2api.actions.zones import all_zones
 from ec2api.filters import Filters, select
 from ec2api.pagination import Page
 from ec2api.present.instance_types import instance_type_info
@@ -130,7 +130,7 @@ def describe_instance_type_offerings(
 ) -> Reply:
     """Every type is offered in every zone."""
     page = Page(call, max_results, next_token)
-    zones = zones_here()
+    zones = all_zones()
     locations = {
         "region": [settings.REGION],
         "availability-zone": zones,

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from ec2api.actions.instances import named
 from ec2api.filters import Filters, checked, invalid
 from ec2api.pagination import Page
 from ec2api.protocol.errors import ApiError
@@ -125,29 +124,6 @@ def describe_spot_price_history(
         next_token=next_token,
         least=1,
     )  # fmt: skip
-
-
-@action()
-def describe_instance_topology(
-    call: Call,
-    *,
-    instance_ids: Sequence[str] = (),
-    filters: Filters = (),
-    max_results: int | None = None,
-    next_token: str = "",
-) -> Reply:
-    """None, as of the types that Amazon does not tell it of: hosts are not shown to tenants."""
-    if instance_ids:
-        named(call, instance_ids)
-    return _none(
-        call,
-        "Instances",
-        filters=filters,
-        known=("availability-zone", "instance-type", "zone-id"),
-        max_results=max_results,
-        next_token=next_token,
-        least=1,
-    )
 
 
 @action()

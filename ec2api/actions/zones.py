@@ -60,11 +60,16 @@ def describe_regions(call: Call, *, region_names: Sequence[str] = (), filters: F
     return {"Regions": select([region], filters, REGION_FILTERS)}
 
 
+def all_zones() -> list[str]:
+    """Every zone that has hosts, and the default one."""
+    return sorted({settings.DEFAULT_ZONE, *Host.objects.order_by().values_list("zone", flat=True).distinct()})
+
+
 @action(ignores=["all_availability_zones"])
 def describe_availability_zones(
     call: Call, *, zone_names: Sequence[str] = (), zone_ids: Sequence[str] = (), filters: Filters = ()
 ) -> Reply:
-    zones = [_zone(name) for name in zones_here()]
+    zones = [_zone(name) for name in all_zones()]
     for asked, member in ((zone_names, "ZoneName"), (zone_ids, "ZoneId")):
         known = {zone[member] for zone in zones}
         for each in asked:
@@ -73,11 +78,6 @@ def describe_availability_zones(
         if asked:
             zones = [zone for zone in zones if zone[member] in asked]
     return {"AvailabilityZones": select(zones, filters, ZONE_FILTERS)}
-
-
-def zones_here() -> list[str]:
-    """Names of all zones: the default one, and those that hosts are in."""
-    return sorted({settings.DEFAULT_ZONE, *Host.objects.order_by().values_list("zone", flat=True).distinct()})
 
 
 def _zone(name: str) -> Thing:

@@ -7,12 +7,16 @@ from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.db.models import DateTimeField, QuerySet
+
 from compute.launching import Launch, Launched
-from compute.models import InstanceQuerySet
+from compute.models import Instance, InstanceQuerySet
+from compute.models.instance import visible_since
 from compute.states import CODES, InstanceState
 from ec2api.present.interfaces import Interfaces, instance_interface, interface_row, interfaces_of
-from ec2api.present.words import Tags, among_ids, private_dns_name, tags_by_id, zone_id
+from ec2api.present.words import OfMany, Tags, private_dns_name, tags_by_id, zone_id
 from portal.models import Tenant
+from portal.prepared import Prepared, slot, slots
 from storage.models import Volume
 
 if TYPE_CHECKING:
@@ -107,8 +111,26 @@ GONE = {InstanceState.TERMINATED, InstanceState.SHUTTING_DOWN}
 Devices = Mapping[str, Sequence["InstanceBlockDeviceMappingTypeDef"]]
 
 
+def _described(instances: InstanceQuerySet) -> QuerySet[Instance, tuple[Any, ...]]:
+    return instances.values_list(*COLUMNS, *GROUP_COLUMNS)
+
+
+_NAMED = Prepared(
+    lambda: _described(
+        Instance.objects.owned_by(slot("tenant"))
+        .visible(since=slot("since", DateTimeField()))
+        .filter(ec2_id__in=slots("ids"))
+    )
+)
+
+
 def rows_of(instances: InstanceQuerySet) -> list[InstanceRow]:
-    return [InstanceRow._make(row) for row in instances.values_list(*COLUMNS, *GROUP_COLUMNS)]
+    return [InstanceRow._make(row) for row in _described(instances)]
+
+
+def rows_named(tenant: Tenant, ids: Sequence[str]) -> list[InstanceRow]:
+    """Those with these ids that the tenant may see; what every waiter asks, again and again."""
+    return [InstanceRow._make(row) for row in _NAMED(tenant=tenant, ids=ids, since=visible_since())]
 
 
 def reservations(tenant: Tenant, rows: Sequence[InstanceRow]) -> list[ReservationTypeDef]:
@@ -246,9 +268,16 @@ def state_change(ec2_id: str, *, was: str, now: str) -> InstanceStateChangeTypeD
     return {"InstanceId": ec2_id, "PreviousState": STATES[was], "CurrentState": STATES[now]}
 
 
+_VOLUMES = OfMany(
+    lambda: (
+        Volume.objects.filter(tenant=slot("tenant")).exclude(instance_id="").order_by("pk").values_list(*VOLUME_COLUMNS)
+    ),
+    "instance_id",
+)
+
+
 def _devices(tenant: Tenant, ids: Sequence[str]) -> Devices:
-    rows = Volume.objects.filter(among_ids("instance_id", ids), tenant=tenant).exclude(instance_id="")
-    return _by_instance(rows.order_by("pk").values_list(*VOLUME_COLUMNS))
+    return _by_instance(_VOLUMES(tenant, ids))
 
 
 def _by_instance(rows: Iterable[Sequence[Any]]) -> Devices:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import QuerySet
 
 from portal.models import Tag, Tenant
+from portal.prepared import Prepared, slot, slots
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import TagTypeDef
 
+Row = TypeVar("Row")
 MANY = 500  # beyond so many ids a query asks for all of the tenant instead: databases take only so many parameters
 
 Tags = Mapping[str, Sequence["TagTypeDef"]]
@@ -28,27 +30,46 @@ def zone_id(zone: str) -> str:
     return f"{parts[0]}{place or parts[1][0]}{parts[2]}-az{ord(letter.lower()) - ord('a') + 1}"
 
 
+def private_domain() -> str:
+    return "ec2.internal" if settings.REGION == "us-east-1" else f"{settings.REGION}.compute.internal"
+
+
 def private_dns_name(address: str | None) -> str:
-    if not address:
-        return ""
-    domain = "ec2.internal" if settings.REGION == "us-east-1" else f"{settings.REGION}.compute.internal"
-    return f"ip-{address.replace('.', '-')}.{domain}"
+    return f"ip-{address.replace('.', '-')}.{private_domain()}" if address else ""
 
 
 def arn(tenant: Tenant, kind: str, resource_id: str) -> str:
     return f"arn:aws:ec2:{settings.REGION}:{tenant.account_id}:{kind}/{resource_id}"
 
 
-def among_ids(field: str, ids: Sequence[str]) -> Q:
-    """A condition on ``field`` that may let through more than these ids, if they are many."""
-    return Q(**{f"{field}__in": ids}) if len(ids) <= MANY else Q()
+class OfMany(Generic[Row]):
+    """A prepared query for rows about things with these ids; about all of the tenant's, if they are many."""
+
+    def __init__(self, build: Callable[[], QuerySet[Any, Row]], field: str) -> None:
+        self._all = Prepared(build)
+        self._of_some = Prepared(lambda: build().filter(**{f"{field}__in": slots("ids")}))
+
+    def __call__(self, tenant: Tenant, ids: Sequence[str], **values: object) -> Iterable[Row]:
+        if not ids:
+            return ()
+        if len(ids) > MANY:
+            return self._all(tenant=tenant, **values)
+        return self._of_some(tenant=tenant, ids=ids, **values)
+
+
+_TAGS = OfMany(
+    lambda: (
+        Tag.objects.filter(tenant=slot("tenant"), resource_type=slot("kind"))
+        .order_by("resource_id", "key")
+        .values_list("resource_id", "key", "value")
+    ),
+    "resource_id",
+)
 
 
 def tags_by_id(tenant: Tenant, kind: str, ids: Iterable[str]) -> Tags:
     """The tags of these, as EC2 lists them; one query."""
-    wanted = list(ids)
     found: dict[str, list[TagTypeDef]] = {}
-    rows = Tag.objects.filter(among_ids("resource_id", wanted), tenant=tenant, resource_type=kind)
-    for resource_id, key, value in rows.order_by("resource_id", "key").values_list("resource_id", "key", "value"):
+    for resource_id, key, value in _TAGS(tenant, list(ids), kind=kind):
         found.setdefault(resource_id, []).append({"Key": key, "Value": value})
     return found

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2api.tests.cloud import Account, new_account, new_hosts, new_image, new_types
+from ec2api.tests import driving
+from ec2api.tests.cloud import Account, new_account, new_hosts, new_image, new_types, settle
+from ec2api.tests.driving.tables import made_by
 from storage.models import Image
 
 
@@ -66,3 +68,18 @@ def refused() -> Refusal:
         return error["Code"], error["Message"]
 
     return call
+
+
+@pytest.fixture
+def theirs(account: Account, image: Image) -> dict[str, str]:
+    """One of each kind of thing, of another tenant than ``neighbour``, who asks."""
+    driving.load()
+    return made_by(account)
+
+
+@pytest.fixture
+def own(theirs: dict[str, str], neighbour: Account, image: Image) -> dict[str, str]:
+    """The same, of the neighbour's own, and the public image."""
+    made = made_by(neighbour)
+    settle()
+    return made | {"image": image.ec2_id}

@@ -239,7 +239,7 @@ def test_what_would_change_what_the_caller_gets_is_refused_by_name(ec2, refused,
     cases: dict[str, Any] = {
         "IamInstanceProfile": {"Name": "x"},
         "KernelId": "aki-1",
-        "PrivateIpAddress": "172.31.0.9",
+        "Ipv6AddressCount": 1,
         "InstanceMarketOptions": {"MarketType": "spot"},
     }
     for name, value in cases.items():

@@ -69,12 +69,13 @@ def test_everything_that_a_version_may_hold_comes_back_as_it_was_sent(ec2):
         "DisableApiStop": False,
     }
     ec2.create_launch_template(LaunchTemplateName="all", LaunchTemplateData=data)
+    again = ec2.create_launch_template_version(LaunchTemplateName="all", LaunchTemplateData=data)
 
     [version] = ec2.describe_launch_template_versions(LaunchTemplateName="all", Versions=["1"])[
         "LaunchTemplateVersions"
     ]
 
-    assert version["LaunchTemplateData"] == data
+    assert version["LaunchTemplateData"] == again["LaunchTemplateVersion"]["LaunchTemplateData"] == data
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,12 @@ DESCRIBES = {
     "describe_vpcs": 3,
     "describe_security_groups": 4,
     "describe_security_group_rules": 3,
+    "describe_addresses": 3,
+    "describe_route_tables": 3,
+    "describe_internet_gateways": 3,
+    "describe_network_acls": 4,
+    "describe_dhcp_options": 3,
+    "describe_vpc_endpoints": 1,
     "describe_key_pairs": 3,
     "describe_images": 3,
     "describe_instance_types": 2,
@@ -50,7 +56,9 @@ def test_a_describe_takes_as_many_queries_for_thirty_as_for_one(ec2, launch):
 
     def more(n: int) -> None:
         tags = [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": str(n)}]}]
-        launch(TagSpecifications=tags)
+        (instance,) = launch(TagSpecifications=tags)
+        settle()
+        ec2.associate_address(AllocationId=ec2.allocate_address()["AllocationId"], InstanceId=instance)
         ec2.create_key_pair(KeyName=f"k{n}", KeyType="ed25519")
         ec2.create_launch_template(LaunchTemplateName=f"lt-{n}", LaunchTemplateData={"KeyName": "k"})
         ec2.create_placement_group(GroupName=f"pg{n}", Strategy="spread")

@@ -10,15 +10,6 @@ GIB = 2**30
 
 
 class DatastoreQuerySet(models.QuerySet["Datastore"]):
-    def promise(self, pk: int, gib: int) -> bool:
-        """Promise so much of a datastore, if it still has it: one conditional update, so it is never overfilled.
-
-        What it can hold is what it has been seen to have, times its overcommit; one that was never seen holds nothing.
-        """
-        fitting = self.filter(pk=pk, is_enabled=True, is_full=False)
-        fitting = fitting.filter(promised_gib__lte=F("total_gib") * F("overcommit") - gib)
-        return bool(fitting.update(promised_gib=F("promised_gib") + gib))
-
     def release(self, pk: int, gib: int) -> None:
         """Take back a promise."""
         if gib:

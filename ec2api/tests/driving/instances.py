@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ec2api.tests.cloud import Account
+from ec2api.tests.cloud import Account, settle
 from ec2api.tests.driving.tables import Things, exempt, needs, thing
 from storage.models import Image
 from storage.tests.making import make_image
@@ -16,6 +16,7 @@ def instance(account: Account, made: Things) -> str:
     asked = {"ImageId": image.ec2_id, "InstanceType": "t2.nano", "MinCount": 1, "MaxCount": 1}
     asked |= {"KeyName": made["key:name"], "SecurityGroupIds": [made["sg"]]}
     found: str = account.client().run_instances(**asked)["Instances"][0]["InstanceId"]
+    settle()
     return found
 
 
