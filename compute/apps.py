@@ -8,4 +8,13 @@ class ComputeConfig(AppConfig):
 
     def ready(self) -> None:
         # They register what counts usage, what performs operations, and whose files are whose.
-        from compute import directories, services, tasks  # noqa: F401
+        from compute import (  # noqa: F401
+            change_tasks,
+            compacting,
+            directories,
+            restarting,
+            services,
+            snapshot_tasks,
+            tasks,
+            volume_tasks,
+        )
