@@ -76,6 +76,7 @@ def this_cloud(name: str, database_url: str = "", *, hosts: int = 100) -> Iterat
         port = free_port()
         env = {**os.environ, "DATA_DIR": directory, "PORT": str(port), "HOSTS": f"simulated:{hosts}"}
         env |= {"DEMO": "1", "DEMO_INSTANCES": "20000", "DATABASE_URL": database_url, "LOG_LEVEL": "WARNING"}
+        env |= {"API_READS_PER_S": "0", "API_WRITES_PER_S": "0", "API_INSTANCES_PER_S": "0"}  # no limits
         for step in (["migrate", "-v0"], ["bootstrap"]):
             subprocess.run([sys.executable, "manage.py", *step], cwd=ROOT, env=env, check=True, capture_output=True)
         lines = (Path(directory) / "demo.env").read_text().splitlines()

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 
 from compute.errors import IncorrectState
+from compute.interfaces import only_interface
 from compute.launching import MAX_USER_DATA
 from compute.models import Instance, InstanceType, ShutdownBehavior
 from compute.models.instance import KIND
 from compute.states import InstanceState
-from networking.models import NetworkInterface, SecurityGroup
+from networking import interfaces
+from networking.models import SecurityGroup
 from portal import audit, quotas
 from portal.audit import Actor
 from portal.errors import CloudError
@@ -93,18 +95,17 @@ def change_shutdown_behavior(instance: Instance, behavior: str, *, actor: Actor)
 
 @transaction.atomic
 def check_source_and_destination(instance: Instance, check: bool, *, actor: Actor) -> None:
+    """Of its only interface.  Raises CloudError if it has several, which are to be named then."""
+    interface = only_interface(instance)
     _update_live(instance, source_dest_check=check)
-    NetworkInterface.objects.filter(instance_id=instance.ec2_id).update(source_dest_check=check)
+    interfaces.check_source_and_destination(interface, check, actor=actor)
     _record(instance, actor, "sourceDestCheck", check)
 
 
 @transaction.atomic
 def change_groups(instance: Instance, groups: Sequence[SecurityGroup], *, actor: Actor) -> None:
-    """The groups of its first interface."""
-    interface = NetworkInterface.objects.filter(instance_id=instance.ec2_id, device_index=0).first()
-    if interface is None:
-        raise IncorrectState(f"instance {instance} is {instance.state} and has no network interface any more")
-    interface.groups.set(groups)
+    """The groups of its only interface.  Raises CloudError if it has several, which are to be named then."""
+    interfaces.change_groups(only_interface(instance), groups, actor=actor)
     _record(instance, actor, "groupSet", [group.ec2_id for group in groups])
 
 

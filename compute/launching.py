@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from compute.disks import checked_disks
 from compute.errors import IdempotentParameterMismatch
 from compute.models import GroupMember, Instance, InstanceType, KeyPair, Reservation, ShutdownBehavior
 from compute.models.instance import KIND, ids_of
 from compute.placement_groups import check_partition, join
 from compute.verbs import Verb
+from networking.elastic import hold
+from networking.interfaces import interfaces_for, plug_in
 from networking.models import NetworkInterface, SecurityGroup, Subnet
-from networking.services import interfaces_for
 from operations.models import Operation
 from operations.tasks import ring
 from portal import audit, quotas
@@ -26,10 +28,23 @@ from portal.models import Resource, Tenant
 from portal.tags import add_tags, check_tags
 from scheduling.models import PlacementGroup
 from storage.models import Datastore, Image, Volume
-from storage.services import NewDisk, create_launch_volumes, root_disk
+from storage.services import NewDisk, create_launch_volumes, image_disks, root_disk
 
 MAX_USER_DATA = 16 * 1024
 MAX_COUNT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """An interface besides the first: a new one for each instance, or one that exists, for a single instance."""
+
+    device_index: int
+    subnet: Subnet
+    groups: Sequence[SecurityGroup] = ()
+    existing: NetworkInterface | None = None
+    private_ip: str = ""
+    delete_on_termination: bool = True
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +65,11 @@ class Launch:
     volume_tags: Mapping[str, str] = field(default_factory=dict)
     root_size_gib: int | None = None
     root_volume_type: str = "gp3"
+    root_iops: int | None = None
+    root_throughput: int | None = None
+    root_is_encrypted: bool = False
     delete_root_on_termination: bool = True
-    more_disks: Sequence[NewDisk] = ()  # beside the root disk
+    more_disks: Sequence[NewDisk] | None = None  # beside the root disk; None: as the image says
     shutdown_behavior: str = ShutdownBehavior.STOP
     disable_api_termination: bool = False
     disable_api_stop: bool = False
@@ -66,10 +84,20 @@ class Launch:
     placement_group: PlacementGroup | None = None
     partition_number: int | None = None  # None: the one with the fewest members
 
+    private_ip: str = ""  # of the one instance; empty: the next free one
+    first_interface: NetworkInterface | None = None  # one that exists, in place of a new one
+    more_interfaces: Sequence[Plug] = ()
+
     @property
     def all_tags(self) -> Mapping[str, str]:
         """Of each instance: the tenant's, and the cloud's own."""
         return {**self.instance_tags, **self.system_tags}
+
+    @property
+    def existing_interfaces(self) -> list[NetworkInterface]:
+        """Those that are plugged in as they are; they are for one instance alone."""
+        named = [self.first_interface, *(plug.existing for plug in self.more_interfaces)]
+        return [interface for interface in named if interface is not None]
 
     @property
     def disk_gib(self) -> int:
@@ -82,8 +110,8 @@ class Launch:
             Resource.INSTANCES: 1,
             Resource.VCPUS: self.instance_type.vcpus,
             Resource.MEMORY_MIB: self.instance_type.memory_mib,
-            Resource.VOLUMES: 1 + len(self.more_disks),
-            Resource.VOLUME_GIB: self.disk_gib + sum(disk.size_gib for disk in self.more_disks),
+            Resource.VOLUMES: 1 + len(self.more_disks or ()),
+            Resource.VOLUME_GIB: self.disk_gib + sum(disk.size_gib for disk in self.more_disks or ()),
         }
 
     @property
@@ -92,9 +120,12 @@ class Launch:
             self.image,
             size_gib=self.disk_gib,
             volume_type=self.root_volume_type,
+            iops=self.root_iops,
+            throughput=self.root_throughput,
             delete_on_termination=self.delete_root_on_termination,
+            is_encrypted=self.root_is_encrypted,
         )
-        return [root, *self.more_disks]
+        return [root, *(self.more_disks or ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +150,8 @@ def launch_all(tenant: Tenant, launch: Launch, *, actor: Actor) -> Launched:
     A constant number of statements however many there are.  Raises CloudError, QuotaExceeded or
     IdempotentParameterMismatch, and then nothing was written.
     """
+    if launch.more_disks is None:
+        launch = replace(launch, more_disks=image_disks(launch.image))
     check_launch(launch)
     try:
         with transaction.atomic():
@@ -149,6 +182,13 @@ def check_launch(launch: Launch) -> None:
         )
     if launch.max_count > MAX_COUNT:
         raise CloudError(f"one call launches at most {MAX_COUNT} instances; {launch.max_count} were asked")
+    given = [launch.private_ip, *(plug.private_ip for plug in launch.more_interfaces), *launch.existing_interfaces]
+    if launch.max_count > 1 and any(given):
+        raise CloudError(
+            f"{launch.max_count} instances were asked with a private address or a network interface that is there;"
+            " only one instance can have it",
+            code="InvalidParameterCombination",
+        )
     if len(launch.user_data) > MAX_USER_DATA:
         raise CloudError(f"User data is limited to {MAX_USER_DATA} bytes; {len(launch.user_data)} were given")
     if launch.disk_gib < launch.image.size_gib:
@@ -164,22 +204,17 @@ def check_launch(launch: Launch) -> None:
 
 
 def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
+    if launch.existing_interfaces:
+        hold(tenant.pk)  # before the ledger of quotas, as everybody who needs both
     asked = {"client_token": launch.client_token or None, "digest": launch.digest, "requester": actor.name}
     (reservation,) = insert([Reservation(tenant=tenant, **asked)])
     count = _reserve(tenant, launch)
-    disks = launch.disks
+    disks = checked_disks(launch.disks, zone=launch.subnet.zone)
     home = disks[0].datastore
     instances = insert(_instance(tenant, launch, reservation, home, n) for n in range(count))
     ids = ids_of(instances)
     volumes = create_launch_volumes(tenant, ids, disks, zone=launch.subnet.zone)
-    interfaces = interfaces_for(
-        ids,
-        launch.subnet,
-        launch.groups,
-        public_ip=launch.public_ip,
-        delete_on_termination=launch.delete_interface_on_termination,
-        description=launch.interface_description,
-    )
+    interfaces = _interfaces(launch, ids, actor)
     group = launch.placement_group
     members = join(group, instances, launch.partition_number) if group else []
     if launch.all_tags:
@@ -194,6 +229,40 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
     )
     ring(count)
     return Launched(instances, volumes, interfaces, members)
+
+
+def _interfaces(launch: Launch, ids: Sequence[str], actor: Actor) -> list[NetworkInterface]:
+    """The new ones.  Beside several, as at Amazon, none has a public address but what elastic ones give it."""
+    made: list[NetworkInterface] = []
+    if launch.first_interface is None:
+        made += interfaces_for(
+            ids,
+            launch.subnet,
+            launch.groups,
+            public_ip=False if launch.more_interfaces else launch.public_ip,
+            private_ip=launch.private_ip,
+            delete_on_termination=launch.delete_interface_on_termination,
+            description=launch.interface_description,
+        )
+    else:
+        wish = launch.delete_interface_on_termination
+        plug_in(launch.first_interface, ids[0], 0, actor=actor, delete_on_termination=wish)
+    for plug in launch.more_interfaces:
+        wish = plug.delete_on_termination
+        if plug.existing is not None:
+            plug_in(plug.existing, ids[0], plug.device_index, actor=actor, delete_on_termination=wish)
+            continue
+        made += interfaces_for(
+            ids,
+            plug.subnet,
+            plug.groups,
+            public_ip=False,
+            private_ip=plug.private_ip,
+            device_index=plug.device_index,
+            delete_on_termination=wish,
+            description=plug.description,
+        )
+    return made
 
 
 def _reserve(tenant: Tenant, launch: Launch) -> int:
@@ -235,6 +304,7 @@ def _instance(tenant: Tenant, launch: Launch, reservation: Reservation, home: Da
         disable_api_termination=launch.disable_api_termination,
         disable_api_stop=launch.disable_api_stop,
         monitoring=launch.monitoring,
+        source_dest_check=launch.first_interface is None or launch.first_interface.source_dest_check,
         hints=dict(launch.hints),
         created_at=now,
         launched_at=now,

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from compute.models import Instance
-from networking.models import NetworkInterface, SecurityGroupRule
+from networking.models import ElasticAddress, NetworkInterface, SecurityGroupRule
 from portal.errors import CloudError
 from portal.models import Tenant
 from storage.models import Image, ImageState, Volume
@@ -50,6 +50,7 @@ def delete_tenant(tenant: Tenant) -> None:
         raise CloudError(reason, code="DependencyViolation")
     # what others point at with PROTECT goes after what points
     Instance.objects.owned_by(tenant).delete()
+    ElasticAddress.objects.filter(tenant=tenant).delete()
     NetworkInterface.objects.filter(tenant=tenant).delete()
     SecurityGroupRule.objects.filter(group__tenant=tenant).delete()
     tenant.delete()

@@ -1,8 +1,18 @@
-"""Addresses of the pages about instances, what they are launched from, and key pairs."""
+"""Addresses of the pages about instances, and what they need."""
 
 from django.urls import path
 
-from compute.views import instance, instances, key_pairs, launch, launch_templates, placement_groups
+from compute.views import (
+    addresses,
+    instance,
+    instances,
+    key_pairs,
+    launch,
+    launch_templates,
+    placement_groups,
+    security_groups,
+    volumes,
+)
 
 urlpatterns = [
     path("instances/", instances.instance_list, name="instances"),
@@ -30,8 +40,31 @@ urlpatterns = [
     path("placement-groups/", placement_groups.placement_group_list, name="placement-groups"),
     path("placement-groups/create/", placement_groups.create, name="placement-group-create"),
     path("placement-groups/<str:ec2_id>/delete/", placement_groups.delete, name="placement-group-delete"),
+    path("instances/<str:ec2_id>/groups/", instance.groups, name="instance-groups"),
+    path("instances/<str:ec2_id>/attach/", volumes.attach_to_instance, name="instance-attach"),
     path("key-pairs/", key_pairs.key_pair_list, name="key-pairs"),
     path("key-pairs/create/", key_pairs.create, name="key-pair-create"),
     path("key-pairs/import/", key_pairs.import_, name="key-pair-import"),
     path("key-pairs/<str:ec2_id>/delete/", key_pairs.delete, name="key-pair-delete"),
+    path("security-groups/", security_groups.group_list, name="security-groups"),
+    path("security-groups/create/", security_groups.create, name="security-group-create"),
+    path("security-groups/<str:ec2_id>/", security_groups.group_page, name="security-group"),
+    path("security-groups/<str:ec2_id>/add/", security_groups.add_rule, name="security-group-add-rule"),
+    path("security-groups/<str:ec2_id>/remove/", security_groups.remove_rule, name="security-group-remove-rule"),
+    path("security-groups/<str:ec2_id>/delete/", security_groups.delete, name="security-group-delete"),
+    path("addresses/", addresses.address_list, name="addresses"),
+    path("addresses/allocate/", addresses.allocate, name="address-allocate"),
+    path("addresses/<str:ec2_id>/", addresses.address_page, name="address"),
+    path("addresses/<str:ec2_id>/associate/", addresses.associate, name="address-associate"),
+    path("addresses/<str:ec2_id>/disassociate/", addresses.disassociate, name="address-disassociate"),
+    path("addresses/<str:ec2_id>/release/", addresses.release, name="address-release"),
+    path("volumes/", volumes.volume_list, name="volumes"),
+    path("volumes/create/", volumes.create, name="volume-create"),
+    path("volumes/<str:ec2_id>/", volumes.volume_detail, name="volume"),
+    path("volumes/<str:ec2_id>/live/", volumes.volume_live, name="volume-live"),
+    path("volumes/<str:ec2_id>/attach/", volumes.attach, name="volume-attach"),
+    path("volumes/<str:ec2_id>/detach/", volumes.detach, name="volume-detach"),
+    path("volumes/<str:ec2_id>/grow/", volumes.grow, name="volume-grow"),
+    path("volumes/<str:ec2_id>/snapshot/", volumes.snapshot, name="volume-snapshot"),
+    path("volumes/<str:ec2_id>/delete/", volumes.delete, name="volume-delete"),
 ]

@@ -71,6 +71,16 @@ def choice(field: str, words: Mapping[str, object]) -> Build:
     )
 
 
+def presence(field: str, present: str, absent: str) -> Build:
+    """For what EC2 has two words for, by whether the field has a value."""
+
+    def build(values: Values, _tenant: Tenant) -> Q:
+        found = Q(**{f"{field}__isnull": False}) if matches(present, values) else NOTHING
+        return found | Q(**{f"{field}__isnull": True}) if matches(absent, values) else found
+
+    return build
+
+
 def kept(path: str, words: Mapping[str, object], default: str) -> Build:
     """For what is kept in a JSON field only where it was asked for; ``words`` are EC2's, by what is kept."""
 

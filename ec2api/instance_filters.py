@@ -52,17 +52,14 @@ def private_dns(values: Values, tenant: Tenant) -> Q:
     return Q(private_ip__in=[address for address in rows if matches(private_dns_name(address), values)])
 
 
-def attachment_id(values: Values, _tenant: Tenant) -> Q:
-    """Ids of attachments are those of their interfaces, with a word in between."""
-    return among("ec2_id", [value.replace("eni-attach-", "eni-") for value in values if "eni-attach-" in value])
-
-
 def _tag_of_interface(field: str) -> Build:
     return of_interface(lambda values, tenant: tagged(among(field, values), tenant))
 
 
-def public_owner(values: Values, _tenant: Tenant) -> Q:
-    return Q(public_ip__isnull=False) if matches("amazon", values) else NOTHING
+def public_owner(values: Values, tenant: Tenant) -> Q:
+    """Elastic addresses are the tenant's, the automatic ones the cloud's."""
+    found = Q(public_ip__isnull=False, elastic_address=None) if matches("amazon", values) else NOTHING
+    return found | Q(elastic_address__isnull=False) if matches(tenant.account_id, values) else found
 
 
 def _state_code(values: Values, _tenant: Tenant) -> Q:
@@ -108,9 +105,9 @@ INSTANCE_FILTERS: Table = {
     "block-device-mapping.delete-on-termination": of_volume(truth("delete_on_termination")),
     "block-device-mapping.device-name": of_volume("device"),
     "block-device-mapping.status": of_volume(
-        lambda values, _: (
-            (Q(state="creating") if matches("attaching", values) else Q(pk__in=()))
-            | (~Q(state="creating") if matches("attached", values) else Q(pk__in=()))
+        choice(
+            "attachment_state__in",
+            {"attaching": ["attaching"], "attached": ["attached"], "detaching": ["detaching", "busy"]},
         )
     ),
     "block-device-mapping.volume-id": of_volume("ec2_id"),
@@ -160,8 +157,8 @@ INSTANCE_FILTERS: Table = {
     "metadata-options.instance-metadata-tags": _metadata("InstanceMetadataTags", "disabled", "enabled"),
     "metadata-options.state": always("applied"),
     "monitoring-state": choice("monitoring", _booleans),
-    "network-interface.addresses.association.allocation-id": _none,
-    "network-interface.addresses.association.association-id": _none,
+    "network-interface.addresses.association.allocation-id": of_interface("elastic_address__ec2_id"),
+    "network-interface.addresses.association.association-id": of_interface("elastic_address__association_id"),
     "network-interface.addresses.association.carrier-ip": _none,
     "network-interface.addresses.association.customer-owned-ip": _none,
     "network-interface.addresses.association.ip-owner-id": _public_owned,
@@ -170,15 +167,15 @@ INSTANCE_FILTERS: Table = {
     "network-interface.addresses.primary": of_interface(always("true")),
     "network-interface.addresses.private-dns-name": _dns_name,
     "network-interface.addresses.private-ip-address": _private_ip,
-    "network-interface.association.allocation-id": _none,
-    "network-interface.association.association-id": _none,
+    "network-interface.association.allocation-id": of_interface("elastic_address__ec2_id"),
+    "network-interface.association.association-id": of_interface("elastic_address__association_id"),
     "network-interface.association.carrier-ip": _none,
     "network-interface.association.customer-owned-ip": _none,
     "network-interface.association.ip-owner-id": _public_owned,
     "network-interface.association.public-dns-name": _none,
     "network-interface.association.public-ip": _public_ip,
     "network-interface.attachment.attach-time": of_interface(moment("attached_at")),
-    "network-interface.attachment.attachment-id": of_interface(attachment_id),
+    "network-interface.attachment.attachment-id": of_interface("attachment_id"),
     "network-interface.attachment.delete-on-termination": of_interface(truth("delete_on_termination")),
     "network-interface.attachment.device-index": of_interface(number("device_index")),
     "network-interface.attachment.instance-id": "ec2_id",

@@ -14,12 +14,23 @@ from ec2api.filters import Filters, Table, condition
 from ec2api.pagination import Page
 from ec2api.protocol.errors import ApiError
 from ec2api.registry import Call
-from networking.models import NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
+from networking.models import (
+    DhcpOptions,
+    ElasticAddress,
+    InternetGateway,
+    NetworkAcl,
+    NetworkInterface,
+    RouteTable,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Vpc,
+)
 from portal.ids import PATTERN
 from portal.models import Tenant
 from portal.prepared import Prepared, slot, slots
 from scheduling.models import PlacementGroup
-from storage.models import Image, ImageState, Volume, launchable_by
+from storage.models import Image, ImageState, Snapshot, Volume, launchable_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,14 @@ KINDS: dict[str, Kind] = {
         lambda tenant: Image.objects.filter(launchable_by(tenant)).exclude(state=ImageState.DEREGISTERED),
         lambda tenant: Image.objects.filter(tenant=tenant).exclude(state=ImageState.DEREGISTERED),
     ),
+    "snap": Kind(
+        "snapshot",
+        "snapshot",
+        "InvalidSnapshot.NotFound",
+        "InvalidSnapshotID.Malformed",
+        lambda tenant: Snapshot.objects.usable_by(tenant),
+        lambda tenant: Snapshot.objects.owned_by(tenant),
+    ),
     "key": _kind("key-pair", "key pair ID", "InvalidKeyPair", _owned(KeyPair)),
     "lt": _kind("launch-template", "launch template ID", "InvalidLaunchTemplateId", _owned(LaunchTemplate)),
     "pg": Kind(
@@ -79,6 +98,13 @@ KINDS: dict[str, Kind] = {
         _owned(NetworkInterface),
         "InvalidNetworkInterfaceId.Malformed",
     ),
+    "eipalloc": _kind(
+        "elastic-ip", "allocation ID", "InvalidAllocationID", _owned(ElasticAddress), "InvalidParameterValue"
+    ),
+    "rtb": _kind("route-table", "routeTable ID", "InvalidRouteTableID", _owned(RouteTable)),
+    "igw": _kind("internet-gateway", "internetGateway ID", "InvalidInternetGatewayID", _owned(InternetGateway)),
+    "acl": _kind("network-acl", "networkAcl ID", "InvalidNetworkAclID", _owned(NetworkAcl)),
+    "dopt": _kind("dhcp-options", "dhcpOption ID", "InvalidDhcpOptionID", _owned(DhcpOptions)),
 }
 
 

@@ -17,15 +17,14 @@ from portal.ids import looks_like
 from portal.models import Tenant
 from portal.prepared import Prepared, slot, slots
 from storage.models import Image, ImageState, launchable_by
+from storage.volume_types import TYPES
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
-        BlockDeviceMappingTypeDef,
-        InstanceNetworkInterfaceSpecificationTypeDef,
         PlacementTypeDef,
     )
 
-VOLUME_TYPES = {"standard", "gp2", "gp3", "io1", "io2", "st1", "sc1"}
+VOLUME_TYPES = TYPES.keys()
 MAX_GROUPS = 16
 
 
@@ -81,8 +80,11 @@ def key_pair_named(tenant: Tenant, name: str) -> KeyPair:
     return found
 
 
-def subnet_named(tenant: Tenant, subnet_id: str | None) -> Subnet:
-    """The one named, or the default one."""
+def subnet_named(tenant: Tenant, subnet_id: str | None, zone: str = "") -> Subnet:
+    """The one named; or the default one, of the zone if that has one."""
+    if not subnet_id and zone:
+        in_zone = Subnet.objects.select_related("vpc").filter(tenant=tenant, is_default_for_zone=True, zone=zone)
+        return in_zone.first() or subnet_named(tenant, "")
     if not subnet_id:
         return _DEFAULT_SUBNET.one(tenant=tenant) or default_network(tenant).subnet
     found = _SUBNET.one(tenant=tenant, ec2_id=subnet_id)
@@ -150,89 +152,6 @@ def check_placement(placement: PlacementTypeDef, zone: str) -> None:
     for name in placement.keys() - PLACEMENT_MEMBERS:
         if placement[name]:  # type: ignore[literal-required]
             raise unsupported(f"The parameter Placement.{name} of RunInstances")
-
-
-def root_device(image: Image, mappings: Sequence[BlockDeviceMappingTypeDef]) -> dict[str, Any]:
-    """What is asked of the root disk, as arguments of a launch."""
-    found: dict[str, Any] = {}
-    for mapping in mappings:
-        device = mapping.get("DeviceName", "")
-        if device not in (image.root_device_name, "/dev/sda1", "/dev/vda"):
-            raise unsupported(f"A block device other than the root device {image.root_device_name} ('{device[:40]}')")
-        if found or "VirtualName" in mapping or "NoDevice" in mapping:
-            raise ApiError(
-                "InvalidBlockDeviceMapping", f"The root device {device} must be one EBS volume, and named once"
-            )
-        found = _root_volume(image, dict(mapping.get("Ebs", {}))) or {"root_size_gib": None}
-    return found
-
-
-def _root_volume(image: Image, ebs: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in ebs.items():
-        match name:
-            case "VolumeSize":
-                if not 1 <= value <= 65536:
-                    raise ApiError("InvalidParameterValue", f"Volume of {value}GiB is not between 1 and 65536 GiB.")
-                found["root_size_gib"] = value
-            case "VolumeType":
-                if value not in VOLUME_TYPES:
-                    raise ApiError("InvalidParameterValue", f"Invalid volume type '{value[:40]}'")
-                found["root_volume_type"] = value
-            case "DeleteOnTermination":
-                found["delete_root_on_termination"] = value
-            case "SnapshotId" if image.root_snapshot and value == image.root_snapshot.ec2_id:
-                pass
-            case "SnapshotId":
-                raise ApiError("InvalidBlockDeviceMapping", "The root device's snapshot must be the image's own")
-            case "Iops" | "Throughput" | "VolumeInitializationRate":
-                pass  # how fast is up to the datastore; what is asked changes nothing that a client gets back
-            case "Encrypted" if not value:
-                pass
-            case _:
-                raise unsupported(f"The parameter BlockDeviceMapping.Ebs.{name} of RunInstances")
-    return found
-
-
-MAX_DESCRIPTION = 255
-INTERFACE_MEMBERS = {
-    "DeviceIndex",
-    "SubnetId",
-    "Groups",
-    "AssociatePublicIpAddress",
-    "DeleteOnTermination",
-    "Description",
-    "InterfaceType",
-    "NetworkCardIndex",
-}
-
-
-def interface(
-    specifications: Sequence[InstanceNetworkInterfaceSpecificationTypeDef], *, named_elsewhere: str
-) -> InstanceNetworkInterfaceSpecificationTypeDef:
-    """The one network interface that is asked for; an empty one if none is."""
-    if not specifications:
-        return {}
-    if named_elsewhere:
-        raise ApiError(
-            "InvalidParameterCombination",
-            f"Network interfaces and an instance-level {named_elsewhere} may not be specified on the same request",
-        )
-    if len(specifications) > 1:
-        raise unsupported("More than one network interface")
-    asked = specifications[0]
-    if "DeviceIndex" not in asked:
-        raise ApiError("MissingParameter", "The request must contain the parameter NetworkInterface.1.DeviceIndex")
-    if asked["DeviceIndex"] != 0 or asked.get("NetworkCardIndex", 0) != 0:
-        raise ApiError("InvalidParameterCombination", "The first network interface has the device index 0")
-    if asked.get("InterfaceType", "interface") not in ("interface", ""):
-        raise unsupported(f"The interface type '{asked['InterfaceType'][:40]}'")
-    for name in asked.keys() - INTERFACE_MEMBERS:
-        if asked[name]:  # type: ignore[literal-required]
-            raise unsupported(f"The parameter NetworkInterface.{name} of RunInstances")
-    if len(asked.get("Description", "")) > MAX_DESCRIPTION:
-        raise ApiError("InvalidParameterValue", f"NetworkInterface.Description takes {MAX_DESCRIPTION} characters")
-    return asked
 
 
 HINTS: Mapping[str, Mapping[str, Collection[object]]] = {

@@ -47,6 +47,11 @@ def rules(
         ip_permissions = [permission]  # type: ignore[list-item]
     if not ip_permissions:
         raise missing("IpPermissions")
+    return rules_of(group, tenant, ip_permissions)
+
+
+def rules_of(group: SecurityGroup, tenant: Tenant, ip_permissions: Sequence[IpPermissionUnionTypeDef]) -> list[Rule]:
+    """The rules that permissions stand for, one for each peer."""
     peers = _peers(group, tenant, ip_permissions)
     return [rule for each in ip_permissions for rule in _rules_of(each, peers)]
 

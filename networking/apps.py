@@ -8,6 +8,7 @@ class NetworkingConfig(AppConfig):
     verbose_name = _("Networking")
 
     def ready(self) -> None:
+        from networking import elastic  # noqa: F401 - it registers what counts usage
         from networking.services import give_default_network
 
         post_save.connect(give_default_network, sender="portal.Tenant", dispatch_uid="default-network")

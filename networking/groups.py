@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from networking.models import NetworkInterface, SecurityGroup, SecurityGroupRule, Vpc
 from networking.services import create_group
@@ -64,8 +65,7 @@ def make_rule(
     """A rule in the one form in which it is kept.  Raises CloudError for what makes no sense."""
     protocol = _protocol(protocol)
     first, last = _ports(protocol, from_port, to_port)
-    if description and not TEXT.fullmatch(description):
-        raise CloudError(f"Invalid rule description '{description[:40]}': 255 plain characters at most")
+    check_rule_description(description)
     return Rule(
         protocol=protocol,
         from_port=first,
@@ -77,6 +77,12 @@ def make_rule(
     )
 
 
+def check_rule_description(text: str) -> None:
+    if text and not TEXT.fullmatch(text):
+        words = _("Invalid rule description '%(text)s': 255 plain characters at most")
+        raise CloudError(words % {"text": text[:40]})
+
+
 def _protocol(text: str) -> str:
     """The name, of what has one, or the number; "-1" for all."""
     word = text.lower()
@@ -85,22 +91,23 @@ def _protocol(text: str) -> str:
     word = PROTOCOLS.get(word, word)
     if word in ("tcp", "udp", "icmp", "icmpv6", "-1") or (NUMBER.fullmatch(word) and int(word) <= 255):
         return word
-    raise CloudError(f"Invalid value '{text[:40]}' for IP protocol. Unknown protocol.")
+    raise CloudError(_("Invalid value '%(text)s' for IP protocol. Unknown protocol.") % {"text": text[:40]})
 
 
 def _ports(protocol: str, first: int | None, last: int | None) -> tuple[int, int]:
     if protocol in ("tcp", "udp"):
         if first is None or last is None:
-            raise CloudError(f"a rule of {protocol} needs its first and last port", code="MissingParameter")
+            words = _("a rule of %(protocol)s needs its first and last port")
+            raise CloudError(words % {"protocol": protocol}, code="MissingParameter")
         if not 0 <= first <= last <= 65535:
-            raise CloudError(
-                f"Invalid port range {first} to {last}: ports are 0 to 65535, the first not above the last"
-            )
+            words = _("Invalid port range %(first)s to %(last)s: ports are 0 to 65535, the first not above the last")
+            raise CloudError(words % {"first": first, "last": last})
         return first, last
     if protocol in ("icmp", "icmpv6"):
         kind, code = (-1 if first is None else first), (-1 if last is None else last)
         if not (-1 <= kind <= 255 and -1 <= code <= 255):
-            raise CloudError(f"Invalid ICMP type {kind} or code {code}: each is -1 to 255")
+            words = _("Invalid ICMP type %(kind)s or code %(code)s: each is -1 to 255")
+            raise CloudError(words % {"kind": kind, "code": code})
         return kind, code
     return -1, -1
 
@@ -112,7 +119,8 @@ def _cidr(text: str, version: int) -> str:
     except ValueError:
         network = None
     if network is None or network.version != version:
-        raise CloudError(f"CIDR block {text[:60]} is malformed; it is like {'10.0.0.0/8' if version == 4 else '::/0'}")
+        words = _("CIDR block %(text)s is malformed; it is like %(example)s")
+        raise CloudError(words % {"text": text[:60], "example": "10.0.0.0/8" if version == 4 else "::/0"})
     return str(network)
 
 
@@ -121,14 +129,16 @@ def create_security_group(
 ) -> SecurityGroup:
     """A group that lets everything out and nothing in."""
     if not TEXT.fullmatch(name) or name.startswith("sg-") or name != name.strip():
-        raise CloudError(
-            f"Invalid security group name '{name[:40]}': it takes up to 255 letters, digits, spaces and"
-            " ._-:/()#,@[]+=&;{}!$* and does not begin with sg-"
+        words = _(
+            "Invalid security group name '%(name)s': it takes up to 255 letters, digits, spaces and %(signs)s"
+            " and does not begin with sg-"
         )
+        raise CloudError(words % {"name": name[:40], "signs": "._-:/()#,@[]+=&;{}!$*"})
     if name == "default":
-        raise CloudError("Cannot use reserved security group name: default")
+        raise CloudError(_("Cannot use reserved security group name: default"))
     if not TEXT.fullmatch(description):
-        raise CloudError(f"Invalid security group description '{description[:40]}': 1 to 255 plain characters")
+        words = _("Invalid security group description '%(text)s': 1 to 255 plain characters")
+        raise CloudError(words % {"text": description[:40]})
     check_tags(tags or {})
     try:
         with transaction.atomic():
@@ -136,33 +146,43 @@ def create_security_group(
             add_tags(vpc.tenant, KIND, [group.ec2_id], tags or {})
             audit.record(actor, "create", KIND, [group.ec2_id], tenant=vpc.tenant, name=name)
     except IntegrityError:
-        raise CloudError(
-            f"The security group '{name}' already exists for VPC '{vpc}'", code="InvalidGroup.Duplicate"
-        ) from None
+        words = _("The security group '%(name)s' already exists for VPC '%(vpc)s'")
+        raise CloudError(words % {"name": name, "vpc": vpc}, code="InvalidGroup.Duplicate") from None
     return group
+
+
+def why_not_delete(group: SecurityGroup) -> CloudError | None:
+    """What is in the way: an interface carries it, another group's rule names it, or it is the default one."""
+    if group.name == "default":
+        words = _('the specified group: "%(id)s" name: "default" cannot be deleted by a user')
+        return CloudError(words % {"id": group.ec2_id}, code="CannotDelete")
+    carrier = NetworkInterface.objects.filter(groups=group).first()
+    if carrier is not None:
+        words = (
+            _(
+                "resource %(id)s has a dependent object: %(interface)s of instance %(instance)s carries it; give that"
+                " other groups first"
+            )
+            if carrier.instance_id
+            else _(
+                "resource %(id)s has a dependent object: interface %(interface)s carries it; give that other groups"
+                " first"
+            )
+        )
+        values = {"id": group.ec2_id, "interface": carrier, "instance": carrier.instance_id}
+        return CloudError(words % values, code="DependencyViolation")
+    naming = SecurityGroupRule.objects.filter(peer_group=group).exclude(group=group).select_related("group").first()
+    if naming is not None:
+        words = _("resource %(id)s has a dependent object: a rule of %(other)s names it; revoke it first")
+        return CloudError(words % {"id": group.ec2_id, "other": naming.group.ec2_id}, code="DependencyViolation")
+    return None
 
 
 @transaction.atomic
 def delete_security_group(group: SecurityGroup, *, actor: Actor) -> None:
-    """Raises CloudError while an interface carries it or another group's rule names it."""
-    if group.name == "default":
-        raise CloudError(
-            f'the specified group: "{group.ec2_id}" name: "default" cannot be deleted by a user', code="CannotDelete"
-        )
-    carrier = NetworkInterface.objects.filter(groups=group).first()
-    if carrier is not None:
-        raise CloudError(
-            f"resource {group.ec2_id} has a dependent object: {carrier} of instance {carrier.instance_id or 'none'}"
-            " carries it; change its groups or terminate the instance",
-            code="DependencyViolation",
-        )
-    naming = SecurityGroupRule.objects.filter(peer_group=group).exclude(group=group).select_related("group").first()
-    if naming is not None:
-        raise CloudError(
-            f"resource {group.ec2_id} has a dependent object: a rule of {naming.group.ec2_id} names it;"
-            " revoke it first",
-            code="DependencyViolation",
-        )
+    """Raises CloudError while something is in the way."""
+    if refusal := why_not_delete(group):
+        raise refusal
     rule_ids = list(group.rules.values_list("ec2_id", flat=True))
     Tag.objects.filter(resource_id__in=[group.ec2_id, *rule_ids]).delete()
     audit.record(actor, "delete", KIND, [group.ec2_id], tenant=group.tenant, name=group.name)
@@ -208,13 +228,13 @@ def authorize(
 def _refuse_duplicates(group: SecurityGroup, rules: Sequence[Rule], is_egress: bool) -> None:
     keys = {key_of(rule) for rule in group.rules.filter(is_egress=is_egress)}
     if len(keys) + len(rules) > MAX_RULES:
-        raise CloudError(
-            f"{group.ec2_id} would have {len(keys) + len(rules)} rules; a group takes {MAX_RULES} each way",
-            code="RulesPerSecurityGroupLimitExceeded",
-        )
+        words = _("%(id)s would have %(count)s rules; a group takes %(most)s each way")
+        values = {"id": group.ec2_id, "count": len(keys) + len(rules), "most": MAX_RULES}
+        raise CloudError(words % values, code="RulesPerSecurityGroupLimitExceeded")
     for rule in rules:
         if rule.key in keys:
-            raise CloudError(f"the specified rule {rule} already exists", code="InvalidPermission.Duplicate")
+            words = _("the specified rule %(rule)s already exists")
+            raise CloudError(words % {"rule": rule}, code="InvalidPermission.Duplicate")
         keys.add(rule.key)
 
 

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import ipaddress
-import secrets
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import GenericIPAddressField, Q
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from networking.backends.usermode import USABLE, loopback_address
-from networking.models import Counter, NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc, advance
+from networking.models import (
+    DhcpOptions,
+    InternetGateway,
+    NetworkAcl,
+    RouteTable,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Vpc,
+)
 from portal import audit
 from portal.audit import Actor
 from portal.errors import CloudError
-from portal.inserting import insert
-from portal.models import Tag, Tenant
-from portal.prepared import Prepared, slot, slots
+from portal.models import Tenant
 
 DEFAULT_VPC_CIDR = "172.31.0.0/16"
 DEFAULT_SUBNET_CIDR = "172.31.0.0/17"
 OPEN_TO_ALL = "0.0.0.0/0"
+FURTHER_PREFIX = 20  # of the default subnets in further zones
 SSH_GROUP = "ssh"
-SEARCH_STEP = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,9 @@ def default_network(tenant: Tenant) -> DefaultNetwork:
     subnet = Subnet.objects.filter(tenant=tenant, is_default_for_zone=True).select_related("vpc").first()
     if subnet is not None:
         return DefaultNetwork(subnet.vpc, subnet, SecurityGroup.objects.get(vpc=subnet.vpc, name="default"))
-    vpc, _made = Vpc.objects.get_or_create(tenant=tenant, is_default=True, defaults={"cidr": DEFAULT_VPC_CIDR})
+    vpc, made = Vpc.objects.get_or_create(tenant=tenant, is_default=True, defaults={"cidr": DEFAULT_VPC_CIDR})
+    if made:
+        equip(vpc)
     subnet = Subnet.objects.create(
         tenant=tenant, vpc=vpc, cidr=DEFAULT_SUBNET_CIDR, zone=settings.DEFAULT_ZONE, is_default_for_zone=True
     )
@@ -51,7 +55,49 @@ def default_network(tenant: Tenant) -> DefaultNetwork:
     return DefaultNetwork(vpc, subnet, group)
 
 
-def give_default_network(instance: Tenant, created: bool, **_: object) -> None:
+@transaction.atomic
+def create_default_vpc(tenant: Tenant, *, actor: Actor) -> Vpc:
+    """Raises CloudError if there is one, which there is from a tenant's first day on."""
+    there = Vpc.objects.filter(tenant=tenant, is_default=True).first()
+    if there is not None:
+        text = _("A Default VPC already exists for this account in this region: %(vpc)s.")
+        raise CloudError(text % {"vpc": there}, code="DefaultVpcAlreadyExists")
+    vpc = default_network(tenant).vpc
+    audit.record(actor, "create", "vpc", [vpc.ec2_id], tenant=tenant)
+    return vpc
+
+
+@transaction.atomic
+def create_default_subnet(tenant: Tenant, zone: str, *, actor: Actor) -> Subnet:
+    """The tenant's default subnet in another zone.  Raises CloudError if there is one, or no room for one."""
+    vpc = default_network(tenant).vpc
+    there = list(Subnet.objects.filter(vpc=vpc))
+    for subnet in there:
+        if subnet.zone == zone and subnet.is_default_for_zone:
+            text = _("'%(subnet)s' is already the default subnet in %(zone)s.")
+            values = {"subnet": subnet, "zone": zone}
+            raise CloudError(text % values, code="DefaultSubnetAlreadyExistsInAvailabilityZone")
+    taken = [ipaddress.IPv4Network(subnet.cidr) for subnet in there]
+    ranges = ipaddress.IPv4Network(vpc.cidr).subnets(new_prefix=FURTHER_PREFIX)
+    cidr = next((each for each in ranges if not any(each.overlaps(other) for other in taken)), None)
+    if cidr is None:
+        text = _("%(vpc)s has no range of addresses left for another subnet")
+        raise CloudError(text % {"vpc": vpc}, code="InsufficientCidrBlocks")
+    made = Subnet.objects.create(tenant=tenant, vpc=vpc, cidr=str(cidr), zone=zone, is_default_for_zone=True)
+    audit.record(actor, "create", "subnet", [made.ec2_id], tenant=tenant, zone=zone)
+    return made
+
+
+def equip(vpc: Vpc) -> None:
+    """Give a new network what each comes with: DHCP options, a way out, a main route table, a list that lets all in."""
+    vpc.dhcp_options, _made = DhcpOptions.objects.get_or_create(tenant_id=vpc.tenant_id, is_default=True)
+    vpc.save(update_fields=["dhcp_options"])
+    InternetGateway.objects.create(tenant_id=vpc.tenant_id, vpc=vpc)
+    RouteTable.objects.create(tenant_id=vpc.tenant_id, vpc=vpc, is_main=True)
+    NetworkAcl.objects.create(tenant_id=vpc.tenant_id, vpc=vpc, is_default=True)
+
+
+def give_default_network(instance: Tenant, created: bool, **_signal: object) -> None:
     """Every new tenant begins with a network, whichever way it was made."""
     if created:
         default_network(instance)
@@ -75,138 +121,3 @@ def ssh_group(tenant: Tenant, *, actor: Actor) -> SecurityGroup:
     SecurityGroupRule.objects.create(group=group, protocol="tcp", from_port=22, to_port=22, cidr_ipv4=OPEN_TO_ALL)
     audit.record(actor, "create", "security-group", [group.ec2_id], tenant=tenant, name=SSH_GROUP)
     return group
-
-
-def interfaces_for(
-    instance_ids: Sequence[str],
-    subnet: Subnet,
-    groups: Sequence[SecurityGroup],
-    *,
-    public_ip: bool | None = None,
-    delete_on_termination: bool = True,
-    description: str = "",
-) -> list[NetworkInterface]:
-    """One interface for each instance, with addresses of its own; in the caller's transaction, two inserts in all.
-
-    Whether it gets a public address is the subnet's choice unless ``public_ip`` says.
-    """
-    now = timezone.now()
-    is_public = subnet.maps_public_ip if public_ip is None else public_ip
-    private, public = _addresses(subnet, len(instance_ids), is_public=is_public)
-    made = insert(
-        NetworkInterface(
-            tenant_id=subnet.tenant_id,
-            subnet=subnet,
-            instance_id=instance_id,
-            mac=_new_mac(),
-            private_ip=private_ip,
-            public_ip=public_address,
-            delete_on_termination=delete_on_termination,
-            description=description,
-            attached_at=now,
-        )
-        for instance_id, private_ip, public_address in zip(instance_ids, private, public, strict=True)
-    )
-    through = NetworkInterface.groups.through
-    insert(
-        through(networkinterface_id=interface.pk, securitygroup_id=group.pk) for interface in made for group in groups
-    )
-    return made
-
-
-def _new_mac() -> str:
-    """A locally administered address; 16 million million of them make a clash an error nobody meets twice."""
-    tail = secrets.token_bytes(5)
-    return "02:" + ":".join(f"{byte:02x}" for byte in tail)
-
-
-def _addresses(subnet: Subnet, count: int, *, is_public: bool) -> tuple[list[str], Sequence[str | None]]:
-    """``count`` private addresses, and as many public ones if any, that no interface has."""
-    private = _next_private(subnet, count)
-    public = _next_public(count) if is_public else []
-    if len(set(private)) < count or _are_taken(subnet, private, public):
-        private = _search_private(subnet, count)
-        public = _search_public(count) if is_public else []
-    return private, public or [None] * count
-
-
-def _next_private(subnet: Subnet, count: int) -> list[str]:
-    """The addresses of the subnet that come next, going round it."""
-    network = ipaddress.IPv4Network(subnet.cidr)
-    end = advance(Subnet, "next_host", subnet.pk, count)
-    assert end is not None
-    return [str(network[4 + (n - 4) % _usable(network)]) for n in range(end - count, end)]
-
-
-def _usable(network: ipaddress.IPv4Network) -> int:
-    return network.num_addresses - 5  # EC2 keeps the first four and the last
-
-
-def _next_public(count: int) -> list[str]:
-    return [loopback_address(number, settings.INSTALLATION) for number in Counter.take("public-address", count)]
-
-
-_ADDRESS = GenericIPAddressField(protocol="IPv4")
-_SAME_PRIVATE = Q(subnet=slot("subnet"), private_ip__in=slots("private", _ADDRESS))
-_SAME_PUBLIC = Q(public_ip__in=slots("public", _ADDRESS))
-_PRIVATE_TAKEN = Prepared(
-    lambda: NetworkInterface.objects.filter(_SAME_PRIVATE).order_by().values_list("private_ip", flat=True)
-)
-_TAKEN = Prepared(lambda: NetworkInterface.objects.filter(_SAME_PRIVATE | _SAME_PUBLIC).order_by().values("pk")[:1])
-
-
-def _are_taken(subnet: Subnet, private: Sequence[str], public: Sequence[str]) -> bool:
-    """Whether an interface has one of these already."""
-    if not public:
-        return bool(_PRIVATE_TAKEN(subnet=subnet, private=private))
-    return bool(_TAKEN(subnet=subnet, private=private, public=public))
-
-
-def _search_private(subnet: Subnet, count: int) -> list[str]:
-    """For when what comes next is taken, which is once all of the subnet has been given out."""
-    found = _search(
-        count,
-        _usable(ipaddress.IPv4Network(subnet.cidr)),
-        lambda step: _next_private(subnet, step),
-        lambda tried: _PRIVATE_TAKEN(subnet=subnet, private=tried),
-    )
-    if len(found) < count:
-        text = _(
-            "subnet %(subnet)s has no %(count)s free addresses left; terminate instances in it or use another subnet"
-        )
-        raise CloudError(text % {"subnet": subnet, "count": count}, code="InsufficientFreeAddressesInSubnet")
-    return found
-
-
-def _search_public(count: int) -> list[str]:
-    at = NetworkInterface.objects.order_by()
-    found = _search(
-        count, USABLE, _next_public, lambda tried: at.filter(public_ip__in=tried).values_list("public_ip", flat=True)
-    )
-    if len(found) < count:
-        text = _("no public address is free; try again in a moment, and ask an operator if that does not help")
-        raise CloudError(text, code="InsufficientAddressCapacity")
-    return found
-
-
-def _search(
-    count: int, size: int, take: Callable[[int], Sequence[str]], taken: Callable[[Sequence[str]], Iterable[str | None]]
-) -> list[str]:
-    """Up to ``count`` free ones of a range of ``size``, once round it and many at a time."""
-    found: dict[str, None] = {}
-    for _round in range(-(-size // SEARCH_STEP)):
-        tried = take(SEARCH_STEP)
-        gone = set(taken(tried))
-        found |= dict.fromkeys(address for address in tried if address not in gone)
-        if len(found) >= count:
-            break
-    return list(found)[:count]
-
-
-def release_interfaces(instance_ids: Sequence[str]) -> None:
-    """Let go of the interfaces that end with their instances; the others are only detached."""
-    mine = NetworkInterface.objects.filter(instance_id__in=instance_ids)
-    ending = mine.filter(delete_on_termination=True)
-    Tag.objects.filter(resource_type="network-interface", resource_id__in=ending.values("ec2_id")).delete()
-    ending.delete()
-    mine.update(instance_id="", attached_at=None, forwards=[])

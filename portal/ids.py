@@ -6,7 +6,7 @@ import re
 import secrets
 
 HEX_DIGITS = 17
-PATTERN = re.compile(r"^([a-z]+)-([0-9a-f]{8}|[0-9a-f]{17})\Z")
+PATTERN = re.compile(r"^([a-z]+(?:-[a-z]+)?)-([0-9a-f]{8}|[0-9a-f]{17})\Z")
 
 
 def new_id(prefix: str) -> str:

@@ -69,6 +69,9 @@ def test_the_whole_life_of_an_instance_by_the_aws_cli(cloud, key):
     assert instance["PrivateIpAddress"] in ssh(key, address, "ip addr show eth0", port=port_of(instance))
     console = aws(cloud, "ec2", "get-console-output", "--instance-id", instance_id)["Output"]
     assert f"instance-id={instance_id}" in console
+    root = instance["BlockDeviceMappings"][0]["Ebs"]["VolumeId"].replace("-", "")
+    by_id = f"/dev/disk/by-id/virtio-{root}"
+    assert ssh(key, address, f"readlink {by_id}", port=port_of(instance)).startswith("../../vd")
 
     ssh(key, address, "echo kept > /root/kept; sync", port=port_of(instance))
     aws(cloud, "ec2", "stop-instances", "--instance-ids", instance_id)
@@ -174,3 +177,33 @@ def is_emulator(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return b"qemu-system" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
+
+
+def test_an_elastic_address_and_a_second_interface_reach_the_guest_at_its_next_start(cloud, key):
+    instance = launch_by_cli(cloud)
+    instance_id, port = instance["InstanceId"], port_of(instance)
+    address = aws(cloud, "ec2", "allocate-address")
+    made = aws(cloud, "ec2", "create-network-interface", "--subnet-id", instance["SubnetId"])["NetworkInterface"]
+    aws(
+        cloud, "ec2", "associate-address", "--allocation-id", address["AllocationId"],
+        "--network-interface-id", instance["NetworkInterfaces"][0]["NetworkInterfaceId"],
+    )  # fmt: skip
+    second = ("--network-interface-id", made["NetworkInterfaceId"], "--device-index", "1")
+    aws(cloud, "ec2", "attach-network-interface", "--instance-id", instance_id, *second)
+
+    before = ssh(key, instance["PublicIpAddress"], "ls /sys/class/net", port=port)  # the guest goes on as it was
+    assert "eth1" not in before
+    aws(cloud, "ec2", "stop-instances", "--instance-ids", instance_id)
+    wait_for_state(cloud, instance_id, "stopped", 90)
+    aws(cloud, "ec2", "start-instances", "--instance-ids", instance_id)
+    wait_for_state(cloud, instance_id, "running", 60)
+
+    now = describe(cloud, instance_id)
+    assert now["PublicIpAddress"] == address["PublicIp"]
+    assert made["MacAddress"] in ssh(key, address["PublicIp"], "cat /sys/class/net/eth1/address", port=port_of(now))
+    aws(cloud, "ec2", "terminate-instances", "--instance-ids", instance_id)
+    wait_for_state(cloud, instance_id, "terminated", 60)
+    (left,) = aws(cloud, "ec2", "describe-addresses")["Addresses"]
+    assert "AssociationId" not in left
+    aws(cloud, "ec2", "release-address", "--allocation-id", address["AllocationId"])
+    aws(cloud, "ec2", "delete-network-interface", "--network-interface-id", made["NetworkInterfaceId"])

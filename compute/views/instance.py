@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils.dateparse import parse_datetime
@@ -21,13 +21,16 @@ from compute.doing import offered
 from compute.forms import AttributesForm, NameForm, TagForm
 from compute.history import events_of, placement_words, reason_words
 from compute.listing import Shown, announcement, shown
-from compute.logging_in import forward_words, rule_words, way_in
+from compute.logging_in import forward_words, rule_words, waiting_words, way_in
 from compute.models import ConsoleOutput, Instance
+from compute.network_forms import GroupsForm
 from compute.placing import member_of
 from compute.states import InstanceState
 from compute.tagging import tag_instance, untag_instance
 from compute.template_form import TemplateNameForm
 from compute.terminal import plain_text
+from compute.volume_listing import attachable_volumes
+from networking.interfaces import change_groups
 from networking.models import SecurityGroup
 from portal.actors import actor_of
 from portal.audit import Actor
@@ -59,6 +62,8 @@ def live_context(request: TenantRequest, instance: Instance) -> dict[str, object
         .prefetch_related("rules__peer_group")
     )
     rules = [rule for group in groups for rule in group.rules.all() if not rule.is_egress]
+    volumes = list(Volume.objects.filter(instance_id=instance.ec2_id))
+    disks = [(volume.ec2_id, volume.attachment_state, volume.size_gib) for volume in volumes]
     placements = list(Placement.objects.filter(instance_id=instance.ec2_id))
     hosts = {placement.host for placement in placements} - {""}
     events = events_of(instance, hosts, with_addresses=request.membership.is_administrator)
@@ -67,9 +72,11 @@ def live_context(request: TenantRequest, instance: Instance) -> dict[str, object
         "instance": instance,
         "image": instance.image,
         "instance_type": instance.instance_type,
-        "volumes": list(Volume.objects.filter(instance_id=instance.ec2_id)),
+        "volumes": volumes,
+        "attachable": attachable_volumes(instance),
         "groups": [(group, [rule_words(r) for r in group.rules.all() if not r.is_egress]) for group in groups],
         "forwards": forward_words(row),
+        "waits": waiting_words(row),
         "not_enforced": [line for interface in row.interfaces for line in interface.not_enforced],
         "way": way_in(row, rules),
         "offered": offered(row),
@@ -77,7 +84,7 @@ def live_context(request: TenantRequest, instance: Instance) -> dict[str, object
         "placement": placement_words(placements[0] if placements else None),
         "member": member_of(instance),
         "reason": reason_words(instance, hosts),
-        "version": version_of(row, len(events), "".join(event.log for event in events)),
+        "version": version_of(row, disks, len(events), "".join(event.log for event in events)),
         "section": "instances",
     }
 
@@ -85,7 +92,7 @@ def live_context(request: TenantRequest, instance: Instance) -> dict[str, object
 def version_of(row: Shown, *more: object) -> str:
     """Changes when anything does that the live part shows."""
     instance = row.instance
-    told = (instance.state, instance.reason, row.tags, [i.forwards for i in row.interfaces], more)
+    told = (instance.state, instance.reason, row.tags, [(i.public_ip, i.forwards) for i in row.interfaces], more)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
@@ -98,6 +105,7 @@ def page(request: TenantRequest, instance: Instance, status: int = 200, **forms:
         "attributes_form": AttributesForm(instance=instance),
         "tag_form": TagForm(),
         "template_form": TemplateNameForm(),
+        "groups_form": groups_form(request, row),
     }
     return render(request, "compute/instance_detail.html", context | forms, status=status)
 
@@ -221,6 +229,36 @@ def attributes(request: TenantRequest, ec2_id: str) -> HttpResponse:
     else:
         messages.info(request, _("Nothing was changed: %(id)s has these settings already.") % {"id": instance})
     return redirect("instance", instance.ec2_id)
+
+
+def groups_form(request: TenantRequest, row: Shown, data: QueryDict | None = None) -> GroupsForm | None:
+    """Of its first interface; none where it has no interface any more."""
+    if not row.interfaces:
+        return None
+    first = row.interfaces[0]
+    choices = request.tenant.security_groups.filter(vpc__subnets=first.subnet_id)
+    carried = list(first.groups.values_list("ec2_id", flat=True))
+    return GroupsForm(data, groups=list(choices), carried=carried)
+
+
+@require_POST
+@tenant_required
+def groups(request: TenantRequest, ec2_id: str) -> HttpResponse:
+    instance = instance_of(request, ec2_id)
+    [row] = shown([instance])
+    form = groups_form(request, row, request.POST)
+    if form is None:
+        messages.error(request, _("%(id)s has no network interface any more.") % {"id": instance})
+        return redirect("instance", instance.ec2_id)
+    if form.is_valid():
+        try:
+            change_groups(row.interfaces[0], form.chosen(), actor=actor_of(request))
+        except CloudError as error:
+            form.add_error("groups", error.message)
+        else:
+            messages.success(request, _("Saved the security groups of %(id)s.") % {"id": instance})
+            return redirect("instance", instance.ec2_id)
+    return page(request, instance, 422, groups_form=form)
 
 
 @transaction.atomic

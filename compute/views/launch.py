@@ -97,8 +97,8 @@ def launched(request: TenantRequest, made: list[Instance], name: str) -> HttpRes
 
 
 def page(request: TenantRequest, form: LaunchForm, status: int = 200, **more: object) -> HttpResponse:
-    template_id = form["template"].value()
-    template = LaunchTemplate.objects.filter(tenant=request.tenant, ec2_id=template_id or "").first()
+    named = form["template"].value()
+    template = LaunchTemplate.objects.filter(tenant=request.tenant, ec2_id=named).first() if named else None
     context = {
         "section": "instances",
         "template": template,

@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compute import attributes
+from compute.interfaces import only_interface
 from compute.models import Instance
 from ec2api.actions.instances import named
-from ec2api.kinds import one
 from ec2api.launches import groups_named, instance_type_named
+from ec2api.present.instances import STATUSES
 from ec2api.present.interfaces import interfaces_of
 from ec2api.protocol.errors import ApiError
 from ec2api.protocol.scalars import decode_base64, encode_base64
 from ec2api.registry import Call, Reply, action, unsupported
-from networking.models import NetworkInterface
 from storage.models import Volume
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _devices(instance: Instance) -> dict[str, Any]:
                 "DeviceName": volume.device,
                 "Ebs": {
                     "VolumeId": volume.ec2_id,
-                    "Status": "attached",
+                    "Status": STATUSES.get(volume.attachment_state, volume.attachment_state),
                     "AttachTime": volume.attached_at,
                     "DeleteOnTermination": volume.delete_on_termination,
                 },
@@ -155,8 +155,7 @@ def _from_text(attribute: str, text: str | None) -> Any:
 
 
 def _set_groups(call: Call, instance: Instance, group_ids: Sequence[str]) -> None:
-    interface = NetworkInterface.objects.filter(instance_id=instance.ec2_id).select_related("subnet__vpc").first()
-    subnet = interface.subnet if interface else one(call, "subnet", instance.subnet_id_text)
+    subnet = only_interface(instance).subnet
     attributes.change_groups(instance, groups_named(call.tenant, subnet, group_ids), actor=call.actor)
 
 

@@ -9,7 +9,8 @@ from django.db import transaction
 
 from compute import launching, services
 from compute.models import Instance, ShutdownBehavior
-from ec2api import launches
+from ec2api import launch_interfaces, launches
+from ec2api.block_devices import disks_of_launch
 from ec2api.filters import Filters, condition
 from ec2api.instance_filters import INSTANCE_FILTERS
 from ec2api.pagination import Page
@@ -49,6 +50,7 @@ def run_instances(
     security_group_ids: Sequence[str] = (),
     security_groups: Sequence[str] = (),
     subnet_id: str = "",
+    private_ip_address: str = "",
     placement: PlacementTypeDef | None = None,
     tag_specifications: Sequence[TagSpecificationUnionTypeDef] = (),
     block_device_mappings: Sequence[BlockDeviceMappingTypeDef] = (),
@@ -81,24 +83,20 @@ def run_instances(
         raise _not_a_shutdown_behavior(instance_initiated_shutdown_behavior)
     image = launches.image_named(call.tenant, image_id)
     kind = launches.instance_type_named(instance_type)
-    interface = launches.interface(
+    network = launch_interfaces.network(
+        call,
         network_interfaces,
-        named_elsewhere="subnet ID"
-        if subnet_id
-        else "security groups"
-        if security_group_ids or security_groups
-        else "",
+        subnet_id=subnet_id,
+        group_ids=security_group_ids,
+        group_names=security_groups,
+        private_ip=private_ip_address,
+        zone=(placement or {}).get("AvailabilityZone", ""),
     )
-    subnet = launches.subnet_named(call.tenant, interface.get("SubnetId") or subnet_id)
-    launches.check_placement(placement or {}, subnet.zone)
+    launches.check_placement(placement or {}, network["subnet"].zone)
     instance_tags, volume_tags, interface_tags = tags_for(tag_specifications, "instance", "volume", "network-interface")
     launch = launching.Launch(
         image=image,
         instance_type=kind,
-        subnet=subnet,
-        groups=launches.groups_named(
-            call.tenant, subnet, interface.get("Groups") or security_group_ids, security_groups
-        ),
         min_count=min_count,
         max_count=max_count,
         key_pair=launches.key_pair_named(call.tenant, key_name) if key_name else None,
@@ -128,13 +126,11 @@ def run_instances(
                 "HibernationOptions": hibernation_options,
             },
         ),
-        public_ip=interface.get("AssociatePublicIpAddress"),
-        delete_interface_on_termination=interface.get("DeleteOnTermination", True),
-        interface_description=interface.get("Description", ""),
-        **launches.root_device(image, block_device_mappings),
+        **network,
+        **disks_of_launch(call.tenant, image, block_device_mappings),
     )
     made = launching.launch_all(call.tenant, launch, actor=call.actor)
-    if made.is_new:
+    if made.is_new and not (launch.first_interface or launch.more_interfaces):
         return launched(call.tenant, made, launch)
     again = Instance.objects.filter(pk__in=[i.pk for i in made.instances]).order_by("launch_index")
     return reservations(call.tenant, rows_of(again))[0]

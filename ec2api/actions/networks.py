@@ -7,15 +7,17 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from ec2api.filters import Filters, Table, Values, always, among, choice, matches, moment, number, owner, truth
-from ec2api.instance_filters import INSTANCE_FILTERS, attachment_id, private_dns, public_owner
-from ec2api.kinds import listed
+from ec2api.actions.zones import all_zones
+from ec2api.filters import Filters, Table, Values, always, among, matches, owner, truth
+from ec2api.instance_filters import INSTANCE_FILTERS
+from ec2api.kinds import listed, one
 from ec2api.pagination import Page
-from ec2api.present.interfaces import interface_rows, network_interfaces
-from ec2api.present.networks import DHCP_OPTIONS, available, subnet, vpc
-from ec2api.present.words import arn, tags_by_id
-from ec2api.registry import Call, Reply, action
-from networking.models import NetworkInterface, Subnet
+from ec2api.present.networks import available, subnet, vpc
+from ec2api.present.words import arn, tags_by_id, zone_id
+from ec2api.protocol.errors import ApiError
+from ec2api.registry import Call, Reply, action, missing, unsupported
+from networking import services
+from networking.models import NetworkInterface, Subnet, Vpc
 from portal.models import Tenant
 
 _zone_id = INSTANCE_FILTERS["availability-zone-id"]
@@ -30,13 +32,14 @@ VPC_FILTERS: Table = {
     "cidr-block-association.association-id": always(""),
     "cidr-block-association.cidr-block": "cidr",
     "cidr-block-association.state": always("associated"),
-    "dhcp-options-id": always(DHCP_OPTIONS),
+    "dhcp-options-id": "dhcp_options__ec2_id",
     "is-default": truth("is_default"),
     "isDefault": truth("is_default"),
     "owner-id": owner,
     "state": always("available"),
     "vpc-id": "ec2_id",
 }
+CLASSIC_LINK_FILTERS: Table = {"is-classic-link-enabled": always("false"), "vpc-id": "ec2_id"}
 
 
 def _free_addresses(values: Values, tenant: Tenant) -> Q:
@@ -80,44 +83,6 @@ SUBNET_FILTERS: Table = {
     "subnet-id": "ec2_id",
     "vpc-id": "vpc__ec2_id",
 }
-INTERFACE_FILTERS: Table = {
-    "addresses.association.owner-id": public_owner,
-    "association.allocation-id": always(""),
-    "association.association-id": always(""),
-    "association.ip-owner-id": public_owner,
-    "association.public-dns-name": always(""),
-    "attachment.attachment-id": attachment_id,
-    "attachment.instance-owner-id": owner,
-    "availability-zone-id": _zone_id,
-    "ipv6-addresses.ipv6-address": always(""),
-    "operator.managed": always("false"),
-    "operator.principal": always(""),
-    "private-dns-name": private_dns,
-    "addresses.association.public-ip": "public_ip",
-    "addresses.primary": always("true"),
-    "addresses.private-ip-address": "private_ip",
-    "association.public-ip": "public_ip",
-    "attachment.attach-time": moment("attached_at"),
-    "attachment.delete-on-termination": truth("delete_on_termination"),
-    "attachment.device-index": number("device_index"),
-    "attachment.instance-id": "instance_id",
-    "attachment.status": choice("attached_at__isnull", {"attached": False, "detached": True}),
-    "availability-zone": "subnet__zone",
-    "description": "description",
-    "group-id": "groups__ec2_id",
-    "group-name": "groups__name",
-    "interface-type": always("interface"),
-    "mac-address": "mac",
-    "network-interface-id": "ec2_id",
-    "owner-id": owner,
-    "private-ip-address": "private_ip",
-    "requester-id": always(""),
-    "requester-managed": always("false"),
-    "source-dest-check": truth("source_dest_check"),
-    "status": choice("attached_at__isnull", {"in-use": False, "available": True}),
-    "subnet-id": "subnet__ec2_id",
-    "vpc-id": "subnet__vpc__ec2_id",
-}
 
 
 @action()
@@ -130,9 +95,77 @@ def describe_vpcs(
     next_token: str = "",
 ) -> Reply:
     page = Page(call, max_results, next_token, ids=vpc_ids, ids_name="VpcIds")
-    found, token = listed(call, "vpc", ids=vpc_ids, filters=filters, table=VPC_FILTERS, page=page)
+    rows: Any = Vpc.objects.filter(tenant=call.tenant).select_related("dhcp_options")
+    found, token = listed(call, "vpc", ids=vpc_ids, filters=filters, table=VPC_FILTERS, page=page, rows=rows)
     tags = tags_by_id(call.tenant, "vpc", [each.ec2_id for each in found])
     return {"Vpcs": [vpc(each, call.tenant, tags) for each in found], "NextToken": token}
+
+
+VPC_ATTRIBUTES = {
+    "enableDnsSupport": {"EnableDnsSupport": {"Value": True}},
+    "enableDnsHostnames": {"EnableDnsHostnames": {"Value": False}},  # public addresses have no names here
+    "enableNetworkAddressUsageMetrics": {"EnableNetworkAddressUsageMetrics": {"Value": False}},
+}
+
+
+@action()
+def describe_vpc_attribute(call: Call, *, vpc_id: str, attribute: str) -> Reply:
+    found = one(call, "vpc", vpc_id)
+    if attribute not in VPC_ATTRIBUTES:
+        raise ApiError("InvalidParameterValue", f"Value ({attribute[:60]}) for parameter attribute is invalid.")
+    return {"VpcId": found.ec2_id, **VPC_ATTRIBUTES[attribute]}
+
+
+@action()
+def describe_vpc_classic_link(call: Call, *, vpc_ids: Sequence[str] = (), filters: Filters = ()) -> Reply:
+    """EC2-Classic is gone; no network is linked to it."""
+    found, _token = listed(
+        call, "vpc", ids=vpc_ids, filters=filters, table=CLASSIC_LINK_FILTERS, page=Page(call, None, "")
+    )
+    tags = tags_by_id(call.tenant, "vpc", [each.ec2_id for each in found])
+    return {
+        "Vpcs": [
+            {"VpcId": each.ec2_id, "ClassicLinkEnabled": False, "Tags": tags.get(each.ec2_id, [])} for each in found
+        ]
+    }
+
+
+@action()
+def describe_vpc_classic_link_dns_support(
+    call: Call, *, vpc_ids: Sequence[str] = (), max_results: int | None = None, next_token: str = ""
+) -> Reply:
+    page = Page(call, max_results, next_token, ids=vpc_ids, ids_name="VpcIds")
+    found, token = listed(call, "vpc", ids=vpc_ids, filters=(), table={}, page=page)
+    return {"Vpcs": [{"VpcId": each.ec2_id, "ClassicLinkDnsSupported": False} for each in found], "NextToken": token}
+
+
+@action()
+def create_default_vpc(call: Call) -> Reply:
+    made = services.create_default_vpc(call.tenant, actor=call.actor)
+    return {"Vpc": vpc(made, call.tenant, {})}
+
+
+@action()
+def create_default_subnet(
+    call: Call, *, availability_zone: str = "", availability_zone_id: str = "", ipv6_native: bool = False
+) -> Reply:
+    """In a zone that has hosts, and none yet."""
+    if ipv6_native:
+        raise unsupported("A subnet of IPv6 alone")
+    if not availability_zone and not availability_zone_id:
+        raise missing("AvailabilityZone")
+    zone = next((name for name in all_zones() if availability_zone_id and zone_id(name) == availability_zone_id), "")
+    if availability_zone and zone and zone != availability_zone:
+        raise ApiError("InvalidParameterCombination", "AvailabilityZone and AvailabilityZoneId name different zones")
+    zone = availability_zone or zone
+    if zone not in all_zones():
+        raise ApiError(
+            "InvalidParameterValue",
+            f"Value ({(zone or availability_zone_id)[:40]}) for parameter availabilityZone is invalid."
+            f" Subnets can currently only be created in: {', '.join(all_zones())}.",
+        )
+    made = services.create_default_subnet(call.tenant, zone, actor=call.actor)
+    return {"Subnet": subnet(made, call.tenant, 0, {})}
 
 
 @action()
@@ -152,29 +185,5 @@ def describe_subnets(
     tags = tags_by_id(call.tenant, "subnet", [each.ec2_id for each in found])
     return {
         "Subnets": [subnet(each, call.tenant, taken.get(each.pk, 0), tags) for each in found],
-        "NextToken": token,
-    }
-
-
-@action(ignores=["include_managed_resources"])
-def describe_network_interfaces(
-    call: Call,
-    *,
-    network_interface_ids: Sequence[str] = (),
-    filters: Filters = (),
-    max_results: int | None = None,
-    next_token: str = "",
-) -> Reply:
-    page = Page(call, max_results, next_token, ids=network_interface_ids, ids_name="NetworkInterfaceIds")
-    rows: Any = NetworkInterface.objects.filter(tenant=call.tenant).only("pk", "ec2_id").distinct()
-    found, token = listed(
-        call, "eni", ids=network_interface_ids, filters=filters, table=INTERFACE_FILTERS, page=page, rows=rows
-    )
-    chosen = [each.pk for each in found]
-    shown = interface_rows(Q(pk__in=chosen) if len(chosen) < 500 else Q(tenant=call.tenant))
-    kept = set(chosen)
-    tags = tags_by_id(call.tenant, "network-interface", [each.ec2_id for each in found])
-    return {
-        "NetworkInterfaces": network_interfaces(call.tenant, (row for row in shown if row.pk in kept), tags),
         "NextToken": token,
     }

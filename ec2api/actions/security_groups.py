@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Prefetch, Q
 
-from ec2api.filters import Build, Filters, Table, Values, among, owner, truth
+from ec2api.actions.security_group_rules import described, group_of
+from ec2api.filters import Build, Filters, Table, Values, among, owner
 from ec2api.kinds import check_ids, listed, one
 from ec2api.pagination import Page
 from ec2api.permissions import rules as rules_asked
-from ec2api.present.groups import revoked_rule, rule_description, security_group
+from ec2api.present.groups import revoked_rule, security_group
 from ec2api.present.words import arn, tags_by_id
 from ec2api.protocol.errors import ApiError
-from ec2api.registry import Call, Reply, action, missing
+from ec2api.registry import Call, Reply, action
 from ec2api.tag_specifications import tags_for
 from networking import groups as services
 from networking.models import SecurityGroup, SecurityGroupRule
@@ -64,24 +65,6 @@ GROUP_FILTERS: Table = {
     **{f"ip-permission.{name}": _of_rule(make, is_egress=False) for name, make in _RULE_FIELDS.items()},
     **{f"egress.ip-permission.{name}": _of_rule(make, is_egress=True) for name, make in _RULE_FIELDS.items()},
 }
-RULE_FILTERS: Table = {
-    "group-id": "group__ec2_id",
-    "security-group-rule-id": "ec2_id",
-    "is-egress": truth("is_egress"),
-}
-
-
-def _group(call: Call, group_id: str, name: str = "") -> SecurityGroup:
-    """By id, or by name in the default network."""
-    if group_id:
-        found: SecurityGroup = one(call, "sg", group_id)
-        return found
-    if not name:
-        raise missing("GroupId")
-    by_name = SecurityGroup.objects.filter(tenant=call.tenant, vpc__is_default=True, name=name).first()
-    if by_name is None:
-        raise ApiError("InvalidGroup.NotFound", f"The security group '{name[:255]}' does not exist in default VPC")
-    return by_name
 
 
 @action()
@@ -105,7 +88,7 @@ def create_security_group(
 
 @action()
 def delete_security_group(call: Call, *, group_id: str = "", group_name: str = "") -> Reply:
-    group = _group(call, group_id, group_name)
+    group = group_of(call, group_id, group_name)
     services.delete_security_group(group, actor=call.actor)
     return {"Return": True, "GroupId": group.ec2_id}
 
@@ -142,28 +125,6 @@ def describe_security_groups(
     return {"SecurityGroups": [security_group(group, call.tenant, tags) for group in found], "NextToken": token}
 
 
-@action()
-def describe_security_group_rules(
-    call: Call,
-    *,
-    security_group_rule_ids: Sequence[str] = (),
-    filters: Filters = (),
-    max_results: int | None = None,
-    next_token: str = "",
-) -> Reply:
-    page = Page(call, max_results, next_token, ids=security_group_rule_ids, ids_name="SecurityGroupRuleIds")
-    rows = SecurityGroupRule.objects.filter(group__tenant=call.tenant).select_related("group", "peer_group")
-    found, token = listed(
-        call, "sgr", ids=security_group_rule_ids, filters=filters, table=RULE_FILTERS, page=page, rows=rows
-    )
-    return {"SecurityGroupRules": _described(call, found), "NextToken": token}
-
-
-def _described(call: Call, rules: Sequence[SecurityGroupRule]) -> list[Any]:
-    tags = tags_by_id(call.tenant, "security-group-rule", [rule.ec2_id for rule in rules])
-    return [rule_description(rule, call.tenant, tags) for rule in rules]
-
-
 def _authorize(
     call: Call,
     group: SecurityGroup,
@@ -175,7 +136,7 @@ def _authorize(
     (tags,) = tags_for(tag_specifications, "security-group-rule")
     rules = rules_asked(group, call.tenant, **asked)
     made = services.authorize(group, rules, is_egress=is_egress, actor=call.actor, tags=tags)
-    return {"Return": True, "SecurityGroupRules": _described(call, made)}
+    return {"Return": True, "SecurityGroupRules": described(call, made)}
 
 
 def _revoke(
@@ -211,7 +172,7 @@ def authorize_security_group_ingress(
 ) -> Reply:
     return _authorize(
         call,
-        _group(call, group_id, group_name),
+        group_of(call, group_id, group_name),
         tag_specifications,
         is_egress=False,
         ip_permissions=ip_permissions,
@@ -240,7 +201,7 @@ def authorize_security_group_egress(
 ) -> Reply:
     return _authorize(
         call,
-        _group(call, group_id),
+        group_of(call, group_id),
         tag_specifications,
         is_egress=True,
         ip_permissions=ip_permissions,
@@ -270,7 +231,7 @@ def revoke_security_group_ingress(
 ) -> Reply:
     return _revoke(
         call,
-        _group(call, group_id, group_name),
+        group_of(call, group_id, group_name),
         security_group_rule_ids,
         is_egress=False,
         ip_permissions=ip_permissions,
@@ -299,7 +260,7 @@ def revoke_security_group_egress(
 ) -> Reply:
     return _revoke(
         call,
-        _group(call, group_id),
+        group_of(call, group_id),
         security_group_rule_ids,
         is_egress=True,
         ip_permissions=ip_permissions,

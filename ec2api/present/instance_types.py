@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compute.models import InstanceType
+from networking.interfaces import MAX_PER_INSTANCE
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import InstanceTypeInfoTypeDef
@@ -37,14 +38,14 @@ def instance_type_info(kind: InstanceType) -> InstanceTypeInfoTypeDef:
         },
         "NetworkInfo": {
             "NetworkPerformance": "Moderate",
-            "MaximumNetworkInterfaces": 1,
+            "MaximumNetworkInterfaces": MAX_PER_INSTANCE,
             "MaximumNetworkCards": 1,
             "DefaultNetworkCardIndex": 0,
             "NetworkCards": [
                 {
                     "NetworkCardIndex": 0,
                     "NetworkPerformance": "Moderate",
-                    "MaximumNetworkInterfaces": 1,
+                    "MaximumNetworkInterfaces": MAX_PER_INSTANCE,
                     "DefaultEnaQueueCountPerInterface": 1,
                 }
             ],

@@ -18,8 +18,8 @@ from portal.prepared import slot
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
         GroupIdentifierTypeDef,
-        InstanceNetworkInterfaceAssociationTypeDef,
         InstanceNetworkInterfaceTypeDef,
+        NetworkInterfaceAttachmentTypeDef,
         NetworkInterfaceTypeDef,
     )
 
@@ -41,22 +41,32 @@ class InterfaceRow:
     subnet_id: str
     vpc_id: str
     zone: str
+    attachment_id: str
+    waits_for_start: bool
+    allocation_id: str | None = None
+    association_id: str | None = None
     groups: list[GroupIdentifierTypeDef] = field(default_factory=list)
 
     @property
-    def attachment_id(self) -> str:
-        return self.ec2_id.replace("eni-", "eni-attach-")
+    def description(self) -> str:
+        """What the tenant wrote, which ports are forwarded where addresses are the host's own, and what waits."""
+        return "; ".join(filter(None, (self.own_description, self._ports, self._waits)))
 
     @property
-    def description(self) -> str:
-        """What the tenant wrote, and which ports are forwarded where addresses are the host's own."""
-        if not self.forwards:
-            return self.own_description
+    def _ports(self) -> str:
         ports = ", ".join(
-            f"{f['protocol']} {f['guest_port']} -> {self.public_ip}:{f['port']}"
+            f"{f['protocol']} {f['guest_port']} -> {f.get('address', self.public_ip)}:{f['port']}"
             for f in sorted(self.forwards, key=lambda f: f["guest_port"])[:10]
         )
-        return "; ".join(filter(None, (self.own_description, f"ports: {ports}")))
+        return f"ports: {ports}" if ports else ""
+
+    @property
+    def _waits(self) -> str:
+        if self.waits_for_start:
+            return "reaches the guest at its next start"
+        if any(f.get("address", self.public_ip) != self.public_ip for f in self.forwards):
+            return f"{self.public_ip or 'no public address'} from the next start"
+        return ""
 
 
 COLUMNS = (
@@ -75,14 +85,18 @@ COLUMNS = (
     "subnet__ec2_id",
     "subnet__vpc__ec2_id",
     "subnet__zone",
+    "attachment_id",
+    "waits_for_start",
 )
+ELASTIC = ("elastic_address__ec2_id", "elastic_address__association_id")
 _of_interface = attrgetter(*(column.replace("__", ".") for column in COLUMNS))
 Interfaces = Mapping[str, Sequence[InterfaceRow]]
 
 
 def _with_groups(rows: QuerySet[NetworkInterface]) -> QuerySet[NetworkInterface, tuple[Any, ...]]:
     """A row for each group of each interface, so that one query has both."""
-    return rows.order_by("device_index", "pk", "groups__pk").values_list(*COLUMNS, "groups__ec2_id", "groups__name")
+    columns = (*COLUMNS, *ELASTIC, "groups__ec2_id", "groups__name")
+    return rows.order_by("device_index", "pk", "groups__pk").values_list(*columns)
 
 
 _ATTACHED = OfMany(
@@ -108,7 +122,7 @@ def _collected(rows: Iterable[tuple[Any, ...]]) -> list[InterfaceRow]:
 
 
 def interface_row(interface: NetworkInterface, groups: Sequence[tuple[str, str]]) -> InterfaceRow:
-    """Of an interface in hand, whose groups are known."""
+    """Of an interface in hand that was just made: its groups are known, and it has no elastic address."""
     row = InterfaceRow(*_of_interface(interface))
     row.groups = [{"GroupId": ec2_id, "GroupName": name} for ec2_id, name in groups]
     return row
@@ -121,54 +135,35 @@ def interfaces_of(tenant: Tenant, instance_ids: Sequence[str]) -> Interfaces:
     return found
 
 
-def instance_interface(row: InterfaceRow, account_id: str) -> InstanceNetworkInterfaceTypeDef:
-    dns_name = private_dns_name(row.private_ip)
-    described: InstanceNetworkInterfaceTypeDef = {
-        "NetworkInterfaceId": row.ec2_id,
-        "Description": row.description,
-        "Groups": row.groups,
-        "InterfaceType": "interface",
-        "Ipv6Addresses": [],
-        "MacAddress": row.mac,
-        "OwnerId": account_id,
-        "PrivateDnsName": dns_name,
-        "PrivateIpAddress": row.private_ip,
-        "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": row.private_ip, "PrivateDnsName": dns_name}],
-        "SourceDestCheck": row.source_dest_check,
-        "Status": "in-use",
-        "SubnetId": row.subnet_id,
-        "VpcId": row.vpc_id,
-        "Attachment": {
-            "AttachmentId": row.attachment_id,
-            "DeviceIndex": row.device_index,
-            "Status": "attached",
-            "DeleteOnTermination": row.delete_on_termination,
-            "NetworkCardIndex": 0,
-        },
+def _association(row: InterfaceRow, account_id: str) -> dict[str, str]:
+    """Of its public address, if it has one: an elastic one is the tenant's, any other the cloud's."""
+    if not row.public_ip:
+        return {}
+    owner = account_id if row.association_id else "amazon"
+    return {"IpOwnerId": owner, "PublicDnsName": "", "PublicIp": row.public_ip}
+
+
+def _attachment(row: InterfaceRow) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "AttachmentId": row.attachment_id,
+        "DeviceIndex": row.device_index,
+        "NetworkCardIndex": 0,
+        "Status": "attached",
+        "DeleteOnTermination": row.delete_on_termination,
     }
-    if row.attached_at:
-        described["Attachment"]["AttachTime"] = row.attached_at
-    if row.public_ip:
-        association: InstanceNetworkInterfaceAssociationTypeDef = {
-            "IpOwnerId": "amazon",
-            "PublicDnsName": "",
-            "PublicIp": row.public_ip,
-        }
-        described["Association"] = association
-        described["PrivateIpAddresses"][0]["Association"] = association
-    return described
+    return found | ({"AttachTime": row.attached_at} if row.attached_at else {})
 
 
-def network_interfaces(tenant: Tenant, rows: Iterable[InterfaceRow], tags: Tags) -> list[NetworkInterfaceTypeDef]:
-    return [_network_interface(row, tenant.account_id, tags) for row in rows]
+def attachment(row: InterfaceRow, account_id: str) -> NetworkInterfaceAttachmentTypeDef:
+    """Of an interface that is attached, as it is described by itself."""
+    return {**_attachment(row), "InstanceId": row.instance_id, "InstanceOwnerId": account_id}  # type: ignore[typeddict-item]
 
 
-def _network_interface(row: InterfaceRow, account_id: str, tags: Tags) -> NetworkInterfaceTypeDef:
+def _common(row: InterfaceRow, account_id: str, association: dict[str, str]) -> dict[str, Any]:
     dns_name = private_dns_name(row.private_ip)
-    described: NetworkInterfaceTypeDef = {
+    address: dict[str, Any] = {"Primary": True, "PrivateIpAddress": row.private_ip, "PrivateDnsName": dns_name}
+    found: dict[str, Any] = {
         "NetworkInterfaceId": row.ec2_id,
-        "AvailabilityZone": row.zone,
-        "AvailabilityZoneId": zone_id(row.zone),
         "Description": row.description,
         "Groups": row.groups,
         "InterfaceType": "interface",
@@ -177,26 +172,37 @@ def _network_interface(row: InterfaceRow, account_id: str, tags: Tags) -> Networ
         "OwnerId": account_id,
         "PrivateDnsName": dns_name,
         "PrivateIpAddress": row.private_ip,
-        "PrivateIpAddresses": [{"Primary": True, "PrivateIpAddress": row.private_ip, "PrivateDnsName": dns_name}],
-        "RequesterManaged": False,
+        "PrivateIpAddresses": [address],
         "SourceDestCheck": row.source_dest_check,
         "Status": "in-use" if row.instance_id else "available",
         "SubnetId": row.subnet_id,
-        "TagSet": tags.get(row.ec2_id, []),  # type: ignore[typeddict-item]
         "VpcId": row.vpc_id,
     }
+    if association:
+        found["Association"] = address["Association"] = association
+    return found
+
+
+def instance_interface(row: InterfaceRow, account_id: str) -> InstanceNetworkInterfaceTypeDef:
+    found = _common(row, account_id, _association(row, account_id))
+    return {**found, "Attachment": _attachment(row)}  # type: ignore[typeddict-item]
+
+
+def network_interfaces(tenant: Tenant, rows: Iterable[InterfaceRow], tags: Tags) -> list[NetworkInterfaceTypeDef]:
+    return [network_interface(row, tenant.account_id, tags) for row in rows]
+
+
+def network_interface(row: InterfaceRow, account_id: str, tags: Tags) -> NetworkInterfaceTypeDef:
+    association = _association(row, account_id)
+    if row.association_id:
+        association |= {"AllocationId": row.allocation_id or "", "AssociationId": row.association_id}
+    found = {
+        **_common(row, account_id, association),
+        "AvailabilityZone": row.zone,
+        "AvailabilityZoneId": zone_id(row.zone),
+        "RequesterManaged": False,
+        "TagSet": tags.get(row.ec2_id, []),
+    }
     if row.instance_id:
-        described["Attachment"] = {
-            "AttachmentId": row.attachment_id,
-            "DeviceIndex": row.device_index,
-            "NetworkCardIndex": 0,
-            "InstanceId": row.instance_id,
-            "InstanceOwnerId": account_id,
-            "Status": "attached",
-            "DeleteOnTermination": row.delete_on_termination,
-        }
-        if row.attached_at:
-            described["Attachment"]["AttachTime"] = row.attached_at
-    if row.public_ip:
-        described["Association"] = {"IpOwnerId": "amazon", "PublicDnsName": "", "PublicIp": row.public_ip}
-    return described
+        found["Attachment"] = attachment(row, account_id)
+    return found  # type: ignore[return-value]

@@ -12,10 +12,9 @@ from portal.models import Tenant
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import SubnetTypeDef, VpcTypeDef
 
-DHCP_OPTIONS = "default"
-
 
 def vpc(row: Vpc, tenant: Tenant, tags: Tags) -> VpcTypeDef:
+    """Its DHCP options should be selected with it."""
     return {
         "VpcId": row.ec2_id,
         "OwnerId": tenant.account_id,
@@ -32,7 +31,7 @@ def vpc(row: Vpc, tenant: Tenant, tags: Tags) -> VpcTypeDef:
         "Tags": tags.get(row.ec2_id, []),  # type: ignore[typeddict-item]
         "State": "available",
         "CidrBlock": row.cidr,
-        "DhcpOptionsId": DHCP_OPTIONS,
+        "DhcpOptionsId": row.dhcp_options.ec2_id if row.dhcp_options else "default",
     }
 
 

@@ -30,11 +30,12 @@ def zone_id(zone: str) -> str:
     return f"{parts[0]}{place or parts[1][0]}{parts[2]}-az{ord(letter.lower()) - ord('a') + 1}"
 
 
+def private_domain() -> str:
+    return "ec2.internal" if settings.REGION == "us-east-1" else f"{settings.REGION}.compute.internal"
+
+
 def private_dns_name(address: str | None) -> str:
-    if not address:
-        return ""
-    domain = "ec2.internal" if settings.REGION == "us-east-1" else f"{settings.REGION}.compute.internal"
-    return f"ip-{address.replace('.', '-')}.{domain}"
+    return f"ip-{address.replace('.', '-')}.{private_domain()}" if address else ""
 
 
 def arn(tenant: Tenant, kind: str, resource_id: str) -> str:

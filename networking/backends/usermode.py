@@ -21,8 +21,9 @@ LAST_PORT = 65535
 SOURCE = ipaddress.ip_address("127.0.0.1")
 # What is forwarded, in this order, of a range too wide to forward whole; SSH is first of all in any case.
 FAVOURITES = {"tcp": (22, 80, 443, 3000, 3389, 5000, 5432, 5900, 8000, 8080, 8443), "udp": (53,)}
-NETWORK = ipaddress.ip_network("127.64.0.0/10")
-USABLE = NETWORK.num_addresses // 256 * 254  # without those that end in .0 and .255
+NETWORK = ipaddress.IPv4Network("127.64.0.0/10")
+ELASTIC_NETWORK = ipaddress.IPv4Network("127.128.0.0/10")
+USABLE = NETWORK.num_addresses // 256 * 254  # of either, without those that end in .0 and .255
 
 MayBind = Callable[[str, int, str], bool]
 
@@ -61,12 +62,12 @@ class Plan:
     unenforceable: tuple[str, ...]
 
 
-def loopback_address(number: int, installation: str) -> str:
+def loopback_address(number: int, installation: str, network: ipaddress.IPv4Network = NETWORK) -> str:
     """The loopback address with a number: two numbers of an installation share none, two installations rarely do."""
     digest = hashlib.sha256(installation.encode()).digest()
     place = (int.from_bytes(digest[:8]) + number) % USABLE
     block, last = divmod(place, 254)
-    return str(NETWORK.network_address + block * 256 + last + 1)
+    return str(network.network_address + block * 256 + last + 1)
 
 
 def may_bind(address: str, port: int, protocol: str) -> bool:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
+from networking.interfaces import interfaces_for
 from networking.models import Counter, NetworkInterface, Subnet
-from networking.services import default_network, interfaces_for
+from networking.services import default_network
 from portal.errors import CloudError
 
 pytestmark = pytest.mark.django_db
 
 
-def attach(subnet: Subnet, count: int = 1) -> list[NetworkInterface]:
-    return interfaces_for([f"i-{n}" for n in range(count)], subnet, [default_network(subnet.tenant).group])
+NUMBERS = count()
+
+
+def attach(subnet: Subnet, many: int = 1) -> list[NetworkInterface]:
+    ids = [f"i-{next(NUMBERS)}" for _n in range(many)]
+    return interfaces_for(ids, subnet, [default_network(subnet.tenant).group])
 
 
 def shrink(subnet: Subnet, cidr: str) -> None:

@@ -66,12 +66,15 @@ NOBODYS = {
     "AwsAccount": "an account is no secret",
     "CapacityReservation": "no capacity reservations here",
     "CarrierGateway": "no carrier gateways here",
+    "ClientVpnEndpoint": "no VPN here",
     "CoreNetwork": "no core networks here",
+    "CustomerGateway": "no VPN here",
     "DedicatedHost": "hosts are everybody's here",
     "DestinationAvailabilityZone": "zones are everybody's",
     "ElasticGpu": "no such devices here",
     "Host": "hosts are everybody's here",
     "IamInstanceProfileAssociation": "no instance profiles here",
+    "InstanceConnectEndpoint": "no such endpoints here",
     "InstanceEventWindow": "no event windows here",
     "Ipv4PoolCoip": "no such pools here",
     "Ipv4PoolEc2": "no such pools here",
@@ -80,6 +83,7 @@ NOBODYS = {
     "KmsKey": "no key management service here",
     "LocalGateway": "no outposts here",
     "MetricCategory": "no metrics of guests are kept by category here",
+    "NetworkInterfacePermission": "interfaces are not lent to others here",
     "Owner": "an account is no secret",
     "PeerOwner": "an account is no secret",
     "Ramdisk": "images boot by themselves",
@@ -87,8 +91,21 @@ NOBODYS = {
     "RestorableByUser": "an account is no secret",
     "SourceSecurityGroupOwner": "an account is no secret",
     "TransitGateway": "no transit gateways here",
+    "TransitGatewayAttachment": "no transit gateways here",
     "User": "an account is no secret",
+    "VpcEndpointService": "no such services here",
+    "VpcFlowLog": "no traffic is logged here",
+    "VpnConnection": "no VPN here",
+    "VpnGateway": "no VPN here",
     "Zone": "zones are everybody's",
+}
+# Kinds that things of ours may refer to one day, and that nobody can have yet.
+NONE_YET = {
+    "eigw": "comes with networking",
+    "nat": "comes with networking",
+    "pcx": "comes with networking",
+    "pl": "comes with networking",
+    "vpce": "comes with networking",
 }
 
 _ID = re.compile(r"(\w*?)(?:Ids?)(?:(?:With|For)\w*)?", re.ASCII)
