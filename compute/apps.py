@@ -7,5 +7,14 @@ class ComputeConfig(AppConfig):
     verbose_name = _("Compute")
 
     def ready(self) -> None:
-        # what counts usage, and what performs operations
-        from compute import change_tasks, compacting, restarting, services, snapshot_tasks, tasks, volume_tasks  # noqa: F401  # noqa: F401
+        # They register what counts usage, what performs operations, and whose files are whose.
+        from compute import (  # noqa: F401
+            change_tasks,
+            compacting,
+            directories,
+            restarting,
+            services,
+            snapshot_tasks,
+            tasks,
+            volume_tasks,
+        )

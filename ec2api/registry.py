@@ -105,13 +105,20 @@ def perform(found: Action, call: Call, fields: Fields) -> bytes:
     arguments = parse(found.operation, fields)
     dry_run = arguments.pop("dry_run", False)
     for name in arguments.keys() - found.supported:
-        if name not in found.ignored:
+        if name not in found.ignored and not _says_nothing(arguments[name]):
             raise unsupported(f"The parameter {found.operation.parameters[name].request_name} of {call.action}")
         del arguments[name]
     for name in found.required - arguments.keys():
         raise missing(found.operation.parameters[name].request_name)
     reply = _dry_run(found, call, arguments) if dry_run else found.function(call, **arguments)
     return render(found.operation, reply, call.request_id, call.version)
+
+
+def _says_nothing(value: object) -> bool:
+    """packer sends IamInstanceProfile.Name and KernelId even when it has none to name; EC2 takes them for unsaid."""
+    if isinstance(value, Mapping):
+        return all(_says_nothing(each) for each in value.values())
+    return value in ("", [], ())
 
 
 def _dry_run(found: Action, call: Call, arguments: dict[str, Any]) -> Reply:

@@ -72,6 +72,7 @@ def _write_env(tenant: Tenant, user: User, path: Path) -> None:
         "AWS_ACCESS_KEY_ID": key.access_key_id,
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_DEFAULT_REGION": settings.REGION,
+        "AWS_REGION": settings.REGION,  # the SDKs for JavaScript and Go read no other
     }
     made = path.with_suffix(".new")
     made.unlink(missing_ok=True)

@@ -134,6 +134,12 @@ install_assets() {
   echo "$hash" >node_modules/.installed
 }
 
+# Clients that the tests of the API run; what is current is passed over.
+install_clients() {
+  [ "$purpose" = test ] || return 0
+  .venv/bin/python -m scripts.clients || die "The tests need these clients; what failed is above, and in $log."
+}
+
 compile_messages() {
   local source target said=
   while IFS= read -r -d '' source; do
@@ -156,4 +162,5 @@ install_packages
 make_environment
 install_requirements
 install_assets
+install_clients
 compile_messages

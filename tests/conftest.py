@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clients.leftovers import sweep
 from tests.cloud import Cloud
 
 
@@ -17,6 +18,13 @@ def cloud() -> Iterator[Cloud]:
 def simulated_cloud() -> Iterator[Cloud]:
     """Hosts that need no hypervisor."""
     yield from running(Cloud(hosts="simulated:10"))
+
+
+@pytest.fixture
+def tidy_cloud(simulated_cloud: Cloud) -> Iterator[Cloud]:
+    """Simulated hosts, and nothing of the demo tenant's: what a session leaves is swept away."""
+    yield simulated_cloud
+    sweep(simulated_cloud)
 
 
 def running(cloud: Cloud) -> Iterator[Cloud]:

@@ -69,6 +69,9 @@ def test_the_whole_life_of_an_instance_by_the_aws_cli(cloud, key):
     assert instance["PrivateIpAddress"] in ssh(key, address, "ip addr show eth0", port=port_of(instance))
     console = aws(cloud, "ec2", "get-console-output", "--instance-id", instance_id)["Output"]
     assert f"instance-id={instance_id}" in console
+    root = instance["BlockDeviceMappings"][0]["Ebs"]["VolumeId"].replace("-", "")
+    by_id = f"/dev/disk/by-id/virtio-{root}"
+    assert ssh(key, address, f"readlink {by_id}", port=port_of(instance)).startswith("../../vd")
 
     ssh(key, address, "echo kept > /root/kept; sync", port=port_of(instance))
     aws(cloud, "ec2", "stop-instances", "--instance-ids", instance_id)

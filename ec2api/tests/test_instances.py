@@ -365,3 +365,13 @@ def test_a_stop_of_what_has_ended_names_no_way_out_that_there_is_not(ec2, launch
 
     assert code == "IncorrectInstanceState"
     assert "it is terminated, for good" in message
+
+
+def test_an_unsupported_parameter_that_says_nothing_is_passed_over(ec2, image, refused):
+    asked = {"ImageId": image.ec2_id, "InstanceType": "t2.nano", "MinCount": 1, "MaxCount": 1}
+
+    launched = ec2.run_instances(**asked, IamInstanceProfile={"Name": ""}, KernelId="", RamdiskId="")
+
+    assert launched["Instances"][0]["State"]["Name"] == "pending"
+    code, message = refused(ec2.run_instances, **asked, IamInstanceProfile={"Name": "mine"})
+    assert (code, "IamInstanceProfile" in message) == ("UnsupportedOperation", True)
