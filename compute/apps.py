@@ -7,4 +7,14 @@ class ComputeConfig(AppConfig):
     verbose_name = _("Compute")
 
     def ready(self) -> None:
-        from compute import services, tasks  # noqa: F401 - they register what counts usage and what performs operations
+        # They register what counts usage, what performs operations, and whose files are whose.
+        from compute import (  # noqa: F401
+            change_tasks,
+            compacting,
+            directories,
+            restarting,
+            services,
+            snapshot_tasks,
+            tasks,
+            volume_tasks,
+        )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Iterable
 
 from django.conf import settings
 
+from compute.devices import target_of
 from compute.drivers.base import Backing, Disk, DomainSpec, Driver, Interface, PortTaken, Secret
 from compute.models import Host, Instance
 from compute.seed import seed_iso
@@ -14,9 +15,12 @@ from networking.backends import usermode
 from networking.backends.usermode import Ingress, Plan
 from networking.forwards import PortForward
 from networking.models import NetworkInterface, SecurityGroupRule
-from operations.performers import Refused
+from operations.models import Operation, lane_of
+from operations.performers import Refused, TryLater
 from storage.files import backend_of, ready_layer
 from storage.models import Datastore, Layer, Volume
+from storage.models.volume import LEAVING
+from storage.verbs import CHAIN, CHANGE, VOLUME
 
 logger = logging.getLogger(__name__)
 
@@ -24,17 +28,22 @@ PORT_TRIES = 5
 
 
 def prepare(instance: Instance, host: Host, driver: Driver) -> None:
-    """Make what the domain needs, then start it.  Raises DriverError, StorageError or Refused; safe to repeat."""
+    """Make what the domain needs, then start it; safe to repeat.
+
+    Raises DriverError, StorageError, TryLater or Refused.
+    """
     volumes = disks_in_order(instance)
+    if is_busy(volumes):
+        raise TryLater("one of its volumes is still being changed", after_s=1)
     interfaces = list(NetworkInterface.objects.filter(instance_id=instance.ec2_id).select_related("subnet"))
-    disks = [disk_of(volume, ready_layer(volume), host) for volume in volumes]
-    disks = [replace(disk, target=f"vd{chr(ord('a') + n)}") for n, disk in enumerate(disks)]
+    root = instance.image.root_device_name
+    disks = [disk_of(volume, ready_layer(volume), host, target_of(volume, root)) for volume in volumes]
     datastore = instance.datastore
     assert datastore is not None
     backend = backend_of(datastore)
-    seed = _on_host(host, datastore, backend.write_instance_file(instance.ec2_id, "seed.iso", _seed(instance)))
+    seed = on_host(host, datastore, backend.write_instance_file(instance.ec2_id, "seed.iso", _seed(instance)))
     disks.append(Disk(path=seed, format="raw", target="hdc", read_only=True, cdrom=True))
-    console_log = _on_host(host, datastore, backend.console_log(instance.ec2_id))
+    console_log = on_host(host, datastore, backend.console_log(instance.ec2_id))
     taken: set[tuple[str, int]] = set()
     for attempt in range(PORT_TRIES):
         plans = [_plan(interface, host, taken) for interface in interfaces]
@@ -51,7 +60,7 @@ def prepare(instance: Instance, host: Host, driver: Driver) -> None:
         _remember(interface, plan)
 
 
-def _on_host(host: Host, datastore: Datastore, path: str) -> str:
+def on_host(host: Host, datastore: Datastore, path: str) -> str:
     """The path by which the host knows a file of the datastore; the same as ours unless its row says otherwise."""
     seen_at = str(host.options.get("datastore_at", ""))
     return seen_at + path.removeprefix(datastore.path) if seen_at else path
@@ -74,15 +83,22 @@ def _seed(instance: Instance) -> bytes:
 def disks_in_order(instance: Instance) -> list[Volume]:
     """The volumes of an instance that are to be there when it starts, the root disk first."""
     rows = Volume.objects.filter(instance_id=instance.ec2_id).select_related("datastore", "key")
+    rows = rows.exclude(attachment_state__in=LEAVING)
     root = instance.image.root_device_name
     return sorted(rows, key=lambda volume: (volume.device != root, volume.device))
 
 
-def disk_of(volume: Volume, layer: Layer, host: Host, target: str = "") -> Disk:
+def is_busy(volumes: Iterable[Volume]) -> bool:
+    """Whether something that began while they were detached still changes their files."""
+    lanes = [lane_of(VOLUME, volume.ec2_id) for volume in volumes]
+    return Operation.objects.open().filter(lane__in=lanes, resource_type__in=(CHANGE, CHAIN)).exists()
+
+
+def disk_of(volume: Volume, layer: Layer, host: Host, target: str) -> Disk:
     """The volume as a disk of a domain on this host, written to in this layer."""
     backend = backend_of(volume.datastore)
     top, *backing = (
-        Backing(_on_host(host, volume.datastore, backend.path(each.file_name)), _secret(each)) for each in layer.chain()
+        Backing(on_host(host, volume.datastore, backend.path(each.file_name)), _secret(each)) for each in layer.chain()
     )
     return Disk(
         path=top.path,

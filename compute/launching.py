@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from compute.disks import checked_disks
 from compute.errors import IdempotentParameterMismatch
 from compute.models import GroupMember, Instance, InstanceType, KeyPair, Reservation, ShutdownBehavior
 from compute.models.instance import KIND, ids_of
@@ -26,7 +27,7 @@ from portal.models import Resource, Tenant
 from portal.tags import add_tags, check_tags
 from scheduling.models import PlacementGroup
 from storage.models import Datastore, Image, Volume
-from storage.services import NewDisk, create_launch_volumes, root_disk
+from storage.services import NewDisk, create_launch_volumes, image_disks, root_disk
 
 MAX_USER_DATA = 16 * 1024
 MAX_COUNT = 1000
@@ -63,8 +64,11 @@ class Launch:
     volume_tags: Mapping[str, str] = field(default_factory=dict)
     root_size_gib: int | None = None
     root_volume_type: str = "gp3"
+    root_iops: int | None = None
+    root_throughput: int | None = None
+    root_is_encrypted: bool = False
     delete_root_on_termination: bool = True
-    more_disks: Sequence[NewDisk] = ()  # beside the root disk
+    more_disks: Sequence[NewDisk] | None = None  # beside the root disk; None: as the image says
     shutdown_behavior: str = ShutdownBehavior.STOP
     disable_api_termination: bool = False
     disable_api_stop: bool = False
@@ -105,8 +109,8 @@ class Launch:
             Resource.INSTANCES: 1,
             Resource.VCPUS: self.instance_type.vcpus,
             Resource.MEMORY_MIB: self.instance_type.memory_mib,
-            Resource.VOLUMES: 1 + len(self.more_disks),
-            Resource.VOLUME_GIB: self.disk_gib + sum(disk.size_gib for disk in self.more_disks),
+            Resource.VOLUMES: 1 + len(self.more_disks or ()),
+            Resource.VOLUME_GIB: self.disk_gib + sum(disk.size_gib for disk in self.more_disks or ()),
         }
 
     @property
@@ -115,9 +119,12 @@ class Launch:
             self.image,
             size_gib=self.disk_gib,
             volume_type=self.root_volume_type,
+            iops=self.root_iops,
+            throughput=self.root_throughput,
             delete_on_termination=self.delete_root_on_termination,
+            is_encrypted=self.root_is_encrypted,
         )
-        return [root, *self.more_disks]
+        return [root, *(self.more_disks or ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,8 @@ def launch_all(tenant: Tenant, launch: Launch, *, actor: Actor) -> Launched:
     A constant number of statements however many there are.  Raises CloudError, QuotaExceeded or
     IdempotentParameterMismatch, and then nothing was written.
     """
+    if launch.more_disks is None:
+        launch = replace(launch, more_disks=image_disks(launch.image))
     check_launch(launch)
     try:
         with transaction.atomic():
@@ -200,7 +209,7 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
         tenant=tenant, client_token=launch.client_token or None, digest=launch.digest, requester=actor.name
     )
     count = _reserve(tenant, launch)
-    disks = launch.disks
+    disks = checked_disks(launch.disks, zone=launch.subnet.zone)
     home = disks[0].datastore
     instances = Instance.objects.bulk_create(_instance(tenant, launch, reservation, home, n) for n in range(count))
     ids = ids_of(instances)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 from django.db.models import Count, Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from compute.errors import IncorrectState, OperationNotPermitted
 from compute.models import Instance
@@ -18,6 +19,8 @@ from operations.tasks import ring
 from portal import audit, quotas
 from portal.audit import Actor
 from portal.models import Resource
+from storage.models import Image, Volume
+from storage.models.volume import LEAVING
 
 S = InstanceState
 ENDING = {S.SHUTTING_DOWN, S.TERMINATED}
@@ -32,9 +35,23 @@ def start_instances(instances: Sequence[Instance], *, actor: Actor) -> None:
     """Ask for a start of all; those pending or running already are passed over, which EC2 does not call an error."""
     _hold(instances)
     moved = _move(instances, S.PENDING, passed_over={S.PENDING, S.RUNNING}, verb="started")
+    _check_root_disks(moved)
     Instance.objects.filter(pk__in=[i.pk for i in moved]).update(launched_at=timezone.now())
     Operation.objects.filter(verb=Verb.REBOOT).supersede(KIND, ids_of(moved))
     _owe(Verb.START, moved, actor)
+
+
+def _check_root_disks(instances: Sequence[Instance]) -> None:
+    """A root disk can be detached from a stopped instance, which then cannot be started."""
+    ids = ids_of(instances)
+    roots = Volume.objects.filter(instance_id__in=ids).exclude(attachment_state__in=LEAVING)
+    there = set(roots.values_list("instance_id", "device"))
+    names = dict(Image.objects.filter(instances__in=[i.pk for i in instances]).values_list("pk", "root_device_name"))
+    for instance in instances:
+        root = names[instance.image_id]
+        if (instance.ec2_id, root) not in there:
+            text = _("Instance '%(id)s' does not have a volume attached at root (%(device)s); attach one first.")
+            raise IncorrectState(text % {"id": instance, "device": root})
 
 
 @transaction.atomic
@@ -48,7 +65,7 @@ def stop_instances(instances: Sequence[Instance], *, actor: Actor, force: bool =
             " and try again."
         )
     moved = _move(instances, S.STOPPING, passed_over={S.STOPPING, S.STOPPED}, verb="stopped", **BY_USER)
-    Operation.objects.filter(verb=Verb.REBOOT).supersede(KIND, ids_of(moved))
+    Operation.objects.filter(verb__in=(Verb.REBOOT, Verb.RESTART)).supersede(KIND, ids_of(moved))
     _owe(Verb.STOP, moved, actor, force=force)
     if force:
         _hurry([i for i in instances if i not in moved])

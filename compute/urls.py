@@ -11,6 +11,7 @@ from compute.views import (
     launch_templates,
     placement_groups,
     security_groups,
+    volumes,
 )
 
 urlpatterns = [
@@ -40,6 +41,7 @@ urlpatterns = [
     path("placement-groups/create/", placement_groups.create, name="placement-group-create"),
     path("placement-groups/<str:ec2_id>/delete/", placement_groups.delete, name="placement-group-delete"),
     path("instances/<str:ec2_id>/groups/", instance.groups, name="instance-groups"),
+    path("instances/<str:ec2_id>/attach/", volumes.attach_to_instance, name="instance-attach"),
     path("key-pairs/", key_pairs.key_pair_list, name="key-pairs"),
     path("key-pairs/create/", key_pairs.create, name="key-pair-create"),
     path("key-pairs/import/", key_pairs.import_, name="key-pair-import"),
@@ -56,4 +58,13 @@ urlpatterns = [
     path("addresses/<str:ec2_id>/associate/", addresses.associate, name="address-associate"),
     path("addresses/<str:ec2_id>/disassociate/", addresses.disassociate, name="address-disassociate"),
     path("addresses/<str:ec2_id>/release/", addresses.release, name="address-release"),
+    path("volumes/", volumes.volume_list, name="volumes"),
+    path("volumes/create/", volumes.create, name="volume-create"),
+    path("volumes/<str:ec2_id>/", volumes.volume_detail, name="volume"),
+    path("volumes/<str:ec2_id>/live/", volumes.volume_live, name="volume-live"),
+    path("volumes/<str:ec2_id>/attach/", volumes.attach, name="volume-attach"),
+    path("volumes/<str:ec2_id>/detach/", volumes.detach, name="volume-detach"),
+    path("volumes/<str:ec2_id>/grow/", volumes.grow, name="volume-grow"),
+    path("volumes/<str:ec2_id>/snapshot/", volumes.snapshot, name="volume-snapshot"),
+    path("volumes/<str:ec2_id>/delete/", volumes.delete, name="volume-delete"),
 ]

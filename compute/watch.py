@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 
 from compute import drivers
+from compute.compacting import compact_long_chains
 from compute.consoles import ConsoleKeeper
 from compute.drivers.base import Driver, DriverError, HostReport, Power
 from compute.models import Host, Instance
@@ -128,6 +129,8 @@ class StorageWatch(threading.Thread):
                         look_at(datastore)
                         if is_due:
                             measure(datastore)
+                    if is_due:
+                        compact_long_chains()
                     measured_at = time.monotonic() if is_due else measured_at
                     collect()
                 except Exception:

@@ -150,6 +150,8 @@ REFUSED = (
     (r"KmsKey|Encrypted", "no key management service here"),
     (r"Region|PresignedUrl|StsEndpoint", "there is one region"),
     (r"^(Parent|Linked)GroupId$", "groups are not nested here"),
+    (r"MultiAttach", "a volume is attached to one instance at a time"),
+    (r"EbsCardIndex", "disks have no cards of their own here"),
     (r"Arn", "no such service of Amazon's here"),
     (r"UserGroups|Organization", "no organizations of accounts here"),
 )

@@ -105,9 +105,9 @@ INSTANCE_FILTERS: Table = {
     "block-device-mapping.delete-on-termination": of_volume(truth("delete_on_termination")),
     "block-device-mapping.device-name": of_volume("device"),
     "block-device-mapping.status": of_volume(
-        lambda values, _: (
-            (Q(state="creating") if matches("attaching", values) else Q(pk__in=()))
-            | (~Q(state="creating") if matches("attached", values) else Q(pk__in=()))
+        choice(
+            "attachment_state__in",
+            {"attaching": ["attaching"], "attached": ["attached"], "detaching": ["detaching", "busy"]},
         )
     ),
     "block-device-mapping.volume-id": of_volume("ec2_id"),

@@ -30,7 +30,7 @@ from portal.ids import PATTERN
 from portal.models import Tenant
 from portal.prepared import Prepared, slot, slots
 from scheduling.models import PlacementGroup
-from storage.models import Image, ImageState, Volume, launchable_by
+from storage.models import Image, ImageState, Snapshot, Volume, launchable_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,14 @@ KINDS: dict[str, Kind] = {
         "InvalidAMIID.Malformed",
         lambda tenant: Image.objects.filter(launchable_by(tenant)).exclude(state=ImageState.DEREGISTERED),
         lambda tenant: Image.objects.filter(tenant=tenant).exclude(state=ImageState.DEREGISTERED),
+    ),
+    "snap": Kind(
+        "snapshot",
+        "snapshot",
+        "InvalidSnapshot.NotFound",
+        "InvalidSnapshotID.Malformed",
+        lambda tenant: Snapshot.objects.usable_by(tenant),
+        lambda tenant: Snapshot.objects.owned_by(tenant),
     ),
     "key": _kind("key-pair", "key pair ID", "InvalidKeyPair", _owned(KeyPair)),
     "lt": _kind("launch-template", "launch template ID", "InvalidLaunchTemplateId", _owned(LaunchTemplate)),

@@ -17,14 +17,14 @@ from portal.ids import looks_like
 from portal.models import Tenant
 from portal.prepared import Prepared, slot, slots
 from storage.models import Image, ImageState, launchable_by
+from storage.volume_types import TYPES
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
-        BlockDeviceMappingTypeDef,
         PlacementTypeDef,
     )
 
-VOLUME_TYPES = {"standard", "gp2", "gp3", "io1", "io2", "st1", "sc1"}
+VOLUME_TYPES = TYPES.keys()
 MAX_GROUPS = 16
 
 
@@ -152,48 +152,6 @@ def check_placement(placement: PlacementTypeDef, zone: str) -> None:
     for name in placement.keys() - PLACEMENT_MEMBERS:
         if placement[name]:  # type: ignore[literal-required]
             raise unsupported(f"The parameter Placement.{name} of RunInstances")
-
-
-def root_device(image: Image, mappings: Sequence[BlockDeviceMappingTypeDef]) -> dict[str, Any]:
-    """What is asked of the root disk, as arguments of a launch."""
-    found: dict[str, Any] = {}
-    for mapping in mappings:
-        device = mapping.get("DeviceName", "")
-        if device not in (image.root_device_name, "/dev/sda1", "/dev/vda"):
-            raise unsupported(f"A block device other than the root device {image.root_device_name} ('{device[:40]}')")
-        if found or "VirtualName" in mapping or "NoDevice" in mapping:
-            raise ApiError(
-                "InvalidBlockDeviceMapping", f"The root device {device} must be one EBS volume, and named once"
-            )
-        found = _root_volume(image, dict(mapping.get("Ebs", {}))) or {"root_size_gib": None}
-    return found
-
-
-def _root_volume(image: Image, ebs: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in ebs.items():
-        match name:
-            case "VolumeSize":
-                if not 1 <= value <= 65536:
-                    raise ApiError("InvalidParameterValue", f"Volume of {value}GiB is not between 1 and 65536 GiB.")
-                found["root_size_gib"] = value
-            case "VolumeType":
-                if value not in VOLUME_TYPES:
-                    raise ApiError("InvalidParameterValue", f"Invalid volume type '{value[:40]}'")
-                found["root_volume_type"] = value
-            case "DeleteOnTermination":
-                found["delete_root_on_termination"] = value
-            case "SnapshotId" if image.root_snapshot and value == image.root_snapshot.ec2_id:
-                pass
-            case "SnapshotId":
-                raise ApiError("InvalidBlockDeviceMapping", "The root device's snapshot must be the image's own")
-            case "Iops" | "Throughput" | "VolumeInitializationRate":
-                pass  # how fast is up to the datastore; what is asked changes nothing that a client gets back
-            case "Encrypted" if not value:
-                pass
-            case _:
-                raise unsupported(f"The parameter BlockDeviceMapping.Ebs.{name} of RunInstances")
-    return found
 
 
 HINTS: Mapping[str, Mapping[str, Collection[object]]] = {

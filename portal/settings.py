@@ -37,6 +37,8 @@ INSTALLATION = str(  # the mark on our domains; the same on every machine of the
 )
 TERMINATED_VISIBLE_FOR = timedelta(hours=1)
 STOP_GRACE_S = env_float("STOP_GRACE_S", 60)
+DETACH_GRACE_S = env_float("DETACH_GRACE_S", 30)
+LAYERS_AT_MOST = env_int("LAYERS_AT_MOST", 8)
 REBOOT_GRACE_S = env_float("REBOOT_GRACE_S", 240)
 LAYER_GRACE_S = env_float("LAYER_GRACE_S", 60)
 WATCH_INTERVAL_S = env_float("WATCH_INTERVAL_S", 1)

@@ -2,24 +2,143 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from portal.actors import actor_of
 from portal.admin_site import JSON_OBJECTS, Page, ReadOnly, audits_itself
 from portal.audit import Door
 from storage.images import deregister_images
-from storage.models import Datastore, Image, Volume
+from storage.models import Datastore, Image, Orphan, Volume
+from storage.orphans import remove_orphans
+
+SHOWN = 20
 
 
 @admin.register(Datastore)
 class DatastoreAdmin(Page):
-    list_display = ["name", "backend", "path", "is_enabled"]
+    """How full they are, by the last look of the watcher, and who has what in them."""
+
+    list_display = [
+        "name",
+        "status",
+        "free",
+        "promised",
+        "layer_count",
+        "orphan_count",
+        "backend",
+        "path",
+        "is_enabled",
+    ]
     list_filter = ["backend", "is_enabled"]
     search_fields = ["name", "path"]
+    fields = [
+        ("name", "is_enabled", "status"),
+        ("backend", "path"),
+        "options",
+        ("free", "overcommit", "promised"),
+        ("seen_at", "last_error"),
+        ("layer_count", "orphan_count"),
+        "users",
+    ]
+    readonly_fields = ["status", "free", "promised", "seen_at", "last_error", "layer_count", "orphan_count", "users"]
     formfield_overrides = JSON_OBJECTS
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Datastore]:
+        rows: QuerySet[Datastore] = super().get_queryset(request)
+        return rows.annotate(layers_in_it=Count("layers", distinct=True), orphans_in_it=Count("orphans", distinct=True))
+
+    @admin.display(description=_("status"))
+    def status(self, datastore: Datastore) -> str:
+        if datastore.last_error:
+            return format_html('<b class="down">{}</b>', _("down"))
+        if datastore.seen_at is None:
+            return format_html('<b class="unknown">{}</b>', _("never seen"))
+        if datastore.is_full:
+            return format_html('<b class="down">{}</b>', _("full: nothing new begins"))
+        return format_html('<b class="up">{}</b>', _("up"))
+
+    @admin.display(description=_("free"), ordering="free_bytes")
+    def free(self, datastore: Datastore) -> str:
+        if not datastore.total_bytes:
+            return "—"
+        part = round(100 * datastore.free_bytes / datastore.total_bytes)
+        free, total = filesizeformat(datastore.free_bytes), filesizeformat(datastore.total_bytes)
+        return str(_("%(free)s of %(total)s (%(part)s%%)") % {"free": free, "total": total, "part": part})
+
+    @admin.display(description=_("promised (GiB)"), ordering="promised_gib")
+    def promised(self, datastore: Datastore) -> str:
+        return f"{datastore.promised_gib} / {datastore.total_gib * datastore.overcommit:.0f}"
+
+    @admin.display(description=_("layers"), ordering="layers_in_it")
+    def layer_count(self, datastore: Any) -> int:
+        return int(getattr(datastore, "layers_in_it", 0))
+
+    @admin.display(description=_("orphaned files"), ordering="orphans_in_it")
+    def orphan_count(self, datastore: Any) -> str:
+        count = getattr(datastore, "orphans_in_it", 0)
+        if not count:
+            return "0"
+        url = reverse("admin:storage_orphan_changelist")
+        return format_html('<a href="{}?datastore__id__exact={}">{}</a>', url, datastore.pk, count)
+
+    @admin.display(description=_("who uses it"))
+    def users(self, datastore: Datastore) -> str:
+        rows = datastore.volumes.values("tenant_id", "tenant__name").annotate(count=Count("pk"), gib=Sum("size_gib"))
+        url = reverse("admin:storage_volume_changelist")
+        lines = (
+            (
+                *(url, datastore.pk, row["tenant_id"], row["tenant__name"]),
+                _("volumes: %(count)s, %(gib)s GiB") % {"count": row["count"], "gib": row["gib"]},
+            )
+            for row in rows.order_by("-gib")[:SHOWN]
+        )
+        link = '<div><a href="{}?datastore__id__exact={}&amp;tenant__id__exact={}">{}</a>: {}</div>'
+        return format_html_join("", link, lines) or "—"
+
+
+@admin.register(Orphan)
+class OrphanAdmin(ReadOnly, Page):
+    """Found with each measurement, and never removed unless somebody says so here."""
+
+    list_display = ["name", "datastore", "size", "modified_at", "found_at"]
+    list_filter = ["datastore"]
+    list_select_related = ["datastore"]
+    search_fields = ["name"]
+    date_hierarchy = "modified_at"
+    actions = ["remove"]
+
+    @admin.display(description=_("space taken"), ordering="used_bytes")
+    def size(self, orphan: Orphan) -> str:
+        return filesizeformat(orphan.used_bytes)
+
+    @audits_itself
+    @admin.action(description=_("Remove the chosen files"), permissions=["operate"])
+    def remove(self, request: HttpRequest, rows: QuerySet[Orphan]) -> HttpResponse | None:
+        chosen = rows.select_related("datastore")
+        if "confirmed" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": _("Remove these files?"),
+                "orphans": chosen,
+                "opts": self.opts,
+                "total_bytes": sum(orphan.used_bytes for orphan in chosen),
+                "action_name": ACTION_CHECKBOX_NAME,
+            }
+            return TemplateResponse(request, "admin/remove_orphans.html", context)
+        count = remove_orphans(chosen, actor=actor_of(request, Door.ADMIN))
+        text = _("%(count)s files are being removed; one that has come to belong to something stays.")
+        self.message_user(request, text % {"count": count}, messages.SUCCESS)
+        return None
 
 
 @admin.register(Image)

@@ -7,4 +7,5 @@ class StorageConfig(AppConfig):
     verbose_name = _("Storage")
 
     def ready(self) -> None:
-        from storage import collecting, services  # noqa: F401 - they register what counts usage and what is performed
+        # They register what counts usage, what performs operations, and what is an orphan.
+        from storage import collecting, orphans, services, snapshots, tasks  # noqa: F401

@@ -9,6 +9,7 @@ from django.utils import timezone
 from storage.backends.base import StorageError
 from storage.files import GIB, backend_of
 from storage.models import Datastore, Layer
+from storage.orphans import note
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,9 @@ def look_at(datastore: Datastore) -> None:
 
 
 def measure(datastore: Datastore) -> int:
-    """Note what each layer takes; how many have changed.  Raises StorageError."""
-    sizes = {file.name: file.used_bytes for file in backend_of(datastore).files()}
+    """Note what each layer takes, and which files are orphans; how many layers have changed.  Raises StorageError."""
+    files = list(backend_of(datastore).files())
+    sizes = {file.name: file.used_bytes for file in files}
     changed = []
     for layer in datastore.layers.all():
         used = sizes.get(layer.file_name)
@@ -43,4 +45,5 @@ def measure(datastore: Datastore) -> int:
             layer.used_bytes, layer.measured_at = used, timezone.now()
             changed.append(layer)
     Layer.objects.bulk_update(changed, ["used_bytes", "measured_at"], batch_size=500)
+    note(datastore, files)
     return len(changed)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import string
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from compute.drivers.base import Disk, DomainSpec, Interface
+from compute.drivers.base import Disk, DomainSpec, Interface, Secret
 
 NAMESPACE = "https://yushan.cloud/domain/1"  # of the mark in a domain's metadata
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
-FIRST_SLOT = 0x10  # on the PCI bus, for interfaces libvirt does not know of; it counts its own up from 3
+LAST_SLOT = 0x1F  # on the PCI bus, for interfaces libvirt does not know of: from here down; its own it counts up from 3
 TRANSLATION_MIB = 32  # emulation's cache of translated code: 160 MiB for a small domain instead of 215, none slower
 
 ET.register_namespace("yushan", NAMESPACE)
@@ -24,6 +26,16 @@ class Marked:
     installation: str
     vcpus: int
     memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """A disk that a running domain has."""
+
+    serial: str
+    target: str
+    alias: str  # libvirt's name for the device
+    layers: tuple[str, ...]  # their paths, the top first
 
 
 def domain_xml(spec: DomainSpec, accelerator: str = "kvm", emulator: str = "") -> str:
@@ -91,6 +103,35 @@ def _devices(domain: ET.Element, spec: DomainSpec, emulator: str) -> None:
     _text(rng, "backend", "/dev/urandom", model="random")
 
 
+def disk_xml(disk: Disk) -> str:
+    """A disk by itself, to be plugged in."""
+    parent = ET.Element("devices")
+    _disk(parent, disk)
+    ET.indent(parent[0])
+    return ET.tostring(parent[0], encoding="unicode") + "\n"
+
+
+def snapshot_xml(overlays: Mapping[str, Disk], others: Iterable[str]) -> str:
+    """What lets the disks of these targets go on in other files, and the others be."""
+    snapshot = ET.Element("domainsnapshot")
+    disks = ET.SubElement(snapshot, "disks")
+    for target, disk in overlays.items():
+        element = ET.SubElement(disks, "disk", name=target, snapshot="external", type="file")
+        ET.SubElement(element, "driver", type=disk.format)
+        _source(element, disk.path, disk.secret)
+    for target in others:
+        ET.SubElement(disks, "disk", name=target, snapshot="no")
+    ET.indent(snapshot)
+    return ET.tostring(snapshot, encoding="unicode") + "\n"
+
+
+def secret_xml(secret: Secret) -> str:
+    """A passphrase that libvirt keeps in memory only, and tells nobody."""
+    element = ET.Element("secret", ephemeral="yes", private="yes")
+    _text(element, "uuid", secret.uuid)
+    return ET.tostring(element, encoding="unicode")
+
+
 def _disk(devices: ET.Element, disk: Disk) -> None:
     bus = "virtio" if disk.target.startswith("vd") else "ide" if disk.target.startswith("hd") else "sata"
     if disk.cdrom and bus == "virtio":
@@ -99,12 +140,30 @@ def _disk(devices: ET.Element, disk: Disk) -> None:
     driver = ET.SubElement(element, "driver", name="qemu", type=disk.format)
     if not (disk.read_only or disk.cdrom):
         driver.set("discard", "unmap")
-    ET.SubElement(element, "source", file=disk.path)
+    _source(element, disk.path, disk.secret)
+    if disk.format != "raw":
+        _backing(element, disk)
     ET.SubElement(element, "target", dev=disk.target, bus=bus)
     if disk.read_only or disk.cdrom:
         ET.SubElement(element, "readonly")
     if disk.serial:
         _text(element, "serial", disk.serial)
+
+
+def _source(parent: ET.Element, path: str, secret: Secret | None) -> None:
+    source = ET.SubElement(parent, "source", file=path)
+    if secret is not None:
+        encryption = ET.SubElement(source, "encryption", format="luks")
+        ET.SubElement(encryption, "secret", type="passphrase", uuid=secret.uuid)
+
+
+def _backing(parent: ET.Element, disk: Disk) -> None:
+    """The whole chain, to its end: or else libvirt would follow the names in the files, and know no passphrase."""
+    for backing in disk.backing:
+        parent = ET.SubElement(parent, "backingStore", type="file")
+        ET.SubElement(parent, "format", type="qcow2")
+        _source(parent, backing.path, backing.secret)
+    ET.SubElement(parent, "backingStore")
 
 
 def _bridged(devices: ET.Element, interface: Interface) -> None:
@@ -133,7 +192,7 @@ def user_network(number: int, interface: Interface) -> list[str]:
         netdev += f",hostfwd={forward.protocol}:{address}:{forward.port:d}-{private}:{forward.guest_port:d}"
     if len(interface.mac) != 17 or set(interface.mac.lower()) - set("0123456789abcdef:"):
         raise ValueError(f"{interface.mac!r} is not a MAC address")
-    device = f"virtio-net-pci,netdev=user{number},mac={interface.mac},romfile=,addr={FIRST_SLOT + number:#x}"
+    device = f"virtio-net-pci,netdev=user{number},mac={interface.mac},romfile=,addr={LAST_SLOT - number:#x}"
     return ["-netdev", netdev, "-device", device]
 
 
@@ -144,3 +203,34 @@ def marked(xml: str) -> Marked:
     memory_kib = int(domain.findtext("memory") or 0)
     vcpus = int(domain.findtext("vcpu") or 0)
     return Marked("" if mark is None else mark.get("installation", ""), vcpus, memory_kib // 1024)
+
+
+def plugged(xml: str) -> list[Plugged]:
+    """The disks in libvirt's XML of a running domain."""
+    found = []
+    for disk in ET.fromstring(xml).iterfind("devices/disk"):  # noqa: S314 - libvirt wrote it
+        target, alias = disk.find("target"), disk.find("alias")
+        found.append(
+            Plugged(
+                serial=disk.findtext("serial") or "",
+                target="" if target is None else target.get("dev", ""),
+                alias="" if alias is None else alias.get("name", ""),
+                layers=tuple(_layers(disk)),
+            )
+        )
+    return found
+
+
+def _layers(element: ET.Element | None) -> Iterable[str]:
+    while element is not None:
+        source = element.find("source")
+        if source is not None and (path := source.get("file")):
+            yield path
+        element = element.find("backingStore")
+
+
+def free_target(taken: Iterable[str]) -> str:
+    """The first name of a virtio disk that none has: vda to vdz, then vdaa to vdzz."""
+    letters = string.ascii_lowercase
+    names = [*letters, *(first + second for first in letters for second in letters)]
+    return next(f"vd{name}" for name in names if f"vd{name}" not in set(taken))

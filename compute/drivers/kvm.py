@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import stat
 
-from compute.drivers.base import DomainSpec, DriverError
+from compute.drivers.base import Capability, DomainSpec, DriverError
 from compute.drivers.domain_xml import domain_xml
-from compute.drivers.virt import LibvirtDriver
+from compute.drivers.virt_disks import LibvirtDisks
 
 TRIM_AT_BYTES = 4 * 2**20
 
 
-class KvmDriver(LibvirtDriver):
+class KvmDriver(LibvirtDisks):
     """options["accelerator"]: "kvm" (the default) or "tcg"; options["emulator"]: a QEMU other than libvirt's choice."""
+
+    capabilities = frozenset(Capability)
 
     def xml(self, spec: DomainSpec) -> str:
         accelerator = str(self.host.options.get("accelerator", "kvm"))

@@ -169,6 +169,7 @@ class SimulatedDriver(Driver):
 
     def disks(self, name: str) -> dict[str, tuple[str, ...]]:
         with self._asked("disks") as db:
+            self._mine(db, name)
             rows = db.execute(
                 "SELECT serial, layers FROM disk WHERE host = ? AND name = ?", (self.host.name, name)
             ).fetchall()
@@ -199,6 +200,10 @@ class SimulatedDriver(Driver):
             self._running(db, name)
             before = {serial: self._layers(db, name, serial) for serial in overlays}
             for serial, disk in overlays.items():
+                stands_on = disk.backing[0].path if disk.backing else ""
+                if before[serial][0] not in (disk.path, stands_on):
+                    raise DriverError(f"disk {serial} of {name} is at {before[serial][0]}, not at {stands_on}")
+            for serial, disk in overlays.items():
                 if before[serial][0] != disk.path:
                     self._set_layers(db, name, serial, [disk.path, *before[serial]])
 
@@ -212,13 +217,13 @@ class SimulatedDriver(Driver):
             self._set_layers(db, name, serial, [layers[0], *rest])
 
     def pulling(self, name: str, serial: str) -> Pull | None:
-        with self._asked("pulling"):
-            pass
+        with self._asked("pulling") as db:
+            self._mine(db, name)
         return None
 
     def stop_pulling(self, name: str, serial: str) -> None:
-        with self._asked("stop_pulling"):
-            pass
+        with self._asked("stop_pulling") as db:
+            self._mine(db, name)
 
     def _plug(self, db: sqlite3.Connection, name: str, disk: Disk) -> None:
         if disk.serial:

@@ -26,6 +26,7 @@ from compute.drivers.base import (
 )
 from compute.drivers.connection import Connection
 from compute.drivers.domain_xml import Marked, marked
+from compute.drivers.virt_secrets import secrets_of, with_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +194,7 @@ class LibvirtDriver(Driver):
             if self._runs(connection, spec):
                 return
             try:
-                connection.createXML(xml, 0)
+                with_secrets(connection, secrets_of(spec.disks), lambda: connection.createXML(xml, 0))
             except libvirt.libvirtError:
                 if connection.isAlive() == 1 and self._runs(connection, spec):
                     return  # another worker was faster

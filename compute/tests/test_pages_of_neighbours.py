@@ -13,6 +13,7 @@ from networking.models import ElasticAddress, SecurityGroupRule
 from networking.services import ssh_group
 from portal.models import AuditEntry
 from scheduling.models import PlacementGroup
+from storage.models import Volume
 
 WITH_IDS = [pattern for pattern in urlpatterns if pattern.pattern.converters]
 OTHERS = [pattern for pattern in urlpatterns if not pattern.pattern.converters]
@@ -24,12 +25,14 @@ TAKES_IDS_IN_ITS_QUERY = {"confirm", "act", "instance-rows"}
 def foreign(running, tenant, actor) -> dict[str, str]:
     """By the beginning of an address, the id of what another tenant has there."""
     key = KeyPair.objects.create(tenant=tenant, name="k", key_type="rsa", public_key="ssh-rsa AAAA", fingerprint="f")
+    volume = Volume.objects.get(instance_id=running.ec2_id)
     group = create_group(tenant, "theirs", "spread", actor=actor)
     template = create_template(tenant, "theirs", {"KeyName": "k"}, request=Request(actor))
     create_version(template, {"KeyName": "l"}, request=Request(actor))
     return {
         "instances/": running.ec2_id,
         "key-pairs/": key.ec2_id,
+        "volumes/": volume.ec2_id,
         "launch-templates/": template.ec2_id,
         "placement-groups/": group.ec2_id,
         "security-groups/": ssh_group(tenant, actor=actor).ec2_id,
@@ -40,7 +43,8 @@ def foreign(running, tenant, actor) -> dict[str, str]:
 def everything() -> list[object]:
     """All that could have been changed."""
     models = (
-        Instance, KeyPair, LaunchTemplate, LaunchTemplateVersion, PlacementGroup, SecurityGroupRule, ElasticAddress
+        Instance, KeyPair, LaunchTemplate, LaunchTemplateVersion, PlacementGroup, SecurityGroupRule, ElasticAddress,
+        Volume,
     )  # fmt: skip
     return [AuditEntry.objects.count(), *(list(model._default_manager.values()) for model in models)]
 

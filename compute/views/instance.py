@@ -29,6 +29,7 @@ from compute.states import InstanceState
 from compute.tagging import tag_instance, untag_instance
 from compute.template_form import TemplateNameForm
 from compute.terminal import plain_text
+from compute.volume_listing import attachable_volumes
 from networking.interfaces import change_groups
 from networking.models import SecurityGroup
 from portal.actors import actor_of
@@ -61,6 +62,8 @@ def live_context(request: TenantRequest, instance: Instance) -> dict[str, object
         .prefetch_related("rules__peer_group")
     )
     rules = [rule for group in groups for rule in group.rules.all() if not rule.is_egress]
+    volumes = list(Volume.objects.filter(instance_id=instance.ec2_id))
+    disks = [(volume.ec2_id, volume.attachment_state, volume.size_gib) for volume in volumes]
     placements = list(Placement.objects.filter(instance_id=instance.ec2_id))
     hosts = {placement.host for placement in placements} - {""}
     events = events_of(instance, hosts, with_addresses=request.membership.is_administrator)
@@ -69,7 +72,8 @@ def live_context(request: TenantRequest, instance: Instance) -> dict[str, object
         "instance": instance,
         "image": instance.image,
         "instance_type": instance.instance_type,
-        "volumes": list(Volume.objects.filter(instance_id=instance.ec2_id)),
+        "volumes": volumes,
+        "attachable": attachable_volumes(instance),
         "groups": [(group, [rule_words(r) for r in group.rules.all() if not r.is_egress]) for group in groups],
         "forwards": forward_words(row),
         "waits": waiting_words(row),
@@ -80,7 +84,7 @@ def live_context(request: TenantRequest, instance: Instance) -> dict[str, object
         "placement": placement_words(placements[0] if placements else None),
         "member": member_of(instance),
         "reason": reason_words(instance, hosts),
-        "version": version_of(row, len(events), "".join(event.log for event in events)),
+        "version": version_of(row, disks, len(events), "".join(event.log for event in events)),
         "section": "instances",
     }
 

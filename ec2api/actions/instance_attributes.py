@@ -10,6 +10,7 @@ from compute.interfaces import only_interface
 from compute.models import Instance
 from ec2api.actions.instances import named
 from ec2api.launches import groups_named, instance_type_named
+from ec2api.present.instances import STATUSES
 from ec2api.present.interfaces import interfaces_of
 from ec2api.protocol.errors import ApiError
 from ec2api.protocol.scalars import decode_base64, encode_base64
@@ -33,7 +34,7 @@ def _devices(instance: Instance) -> dict[str, Any]:
                 "DeviceName": volume.device,
                 "Ebs": {
                     "VolumeId": volume.ec2_id,
-                    "Status": "attached",
+                    "Status": STATUSES.get(volume.attachment_state, volume.attachment_state),
                     "AttachTime": volume.attached_at,
                     "DeleteOnTermination": volume.delete_on_termination,
                 },

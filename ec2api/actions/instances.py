@@ -10,6 +10,7 @@ from django.db import transaction
 from compute import launching, services
 from compute.models import Instance, ShutdownBehavior
 from ec2api import launch_interfaces, launches
+from ec2api.block_devices import disks_of_launch
 from ec2api.filters import Filters, condition
 from ec2api.instance_filters import INSTANCE_FILTERS
 from ec2api.pagination import Page
@@ -126,7 +127,7 @@ def run_instances(
             },
         ),
         **network,
-        **launches.root_device(image, block_device_mappings),
+        **disks_of_launch(call.tenant, image, block_device_mappings),
     )
     made = launching.launch_all(call.tenant, launch, actor=call.actor)
     if made.is_new and not (launch.first_interface or launch.more_interfaces):

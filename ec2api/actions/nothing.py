@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from inspect import Parameter, Signature
 from typing import Any
 
-from ec2api.filters import checked
+from ec2api.filters import checked, invalid
 from ec2api.pagination import Page
+from ec2api.protocol.documentation import documented_filters
 from ec2api.protocol.errors import ApiError
 from ec2api.protocol.model import operation, snake
 from ec2api.registry import Call, Reply, action
@@ -102,8 +103,12 @@ def _register(name: str, member: str, ids: str, not_found: str) -> None:
     taken = [snake(ids)] if ids else []
     taken += [each for each in LOOKING if each in found.parameters]
 
+    known = set(documented_filters(found))
+
     def look(call: Call, **asked: Any) -> Reply:
-        checked(asked.get("filters") or asked.get("filter") or ())
+        for each, _values in checked(asked.get("filters") or asked.get("filter") or ()):
+            if each not in known and not ("tag-key" in known and each.startswith("tag:")):
+                raise invalid(each)
         named = asked.get(taken[0], ()) if ids else ()
         page = Page(call, asked.get("max_results"), asked.get("next_token", ""), ids=named, ids_name=ids)
         if named:

@@ -99,7 +99,8 @@ COLUMNS = (
     "hints",
 )
 GROUP_COLUMNS = ("group_member__group__name", "group_member__group__ec2_id", "group_member__partition_number")
-VOLUME_COLUMNS = ("instance_id", "ec2_id", "device", "state", "delete_on_termination", "attached_at")
+VOLUME_COLUMNS = ("instance_id", "ec2_id", "device", "attachment_state", "delete_on_termination", "attached_at")
+STATUSES = {"busy": "detaching"}  # which is a word for volumes alone
 _of_instance = attrgetter(*(column.replace("__", ".") for column in COLUMNS))
 _of_volume = attrgetter(*VOLUME_COLUMNS)
 STATES: Mapping[str, InstanceStateTypeDef] = {
@@ -287,7 +288,7 @@ def _by_instance(rows: Iterable[Sequence[Any]]) -> Devices:
                 "DeviceName": device,
                 "Ebs": {
                     "VolumeId": ec2_id,
-                    "Status": "attaching" if state == "creating" else "attached",
+                    "Status": STATUSES.get(state, state),
                     "AttachTime": attached_at,
                     "DeleteOnTermination": delete_on_termination,
                 },

@@ -23,6 +23,9 @@ DESCRIBES = {
     "describe_instances": 5,
     "describe_instance_status": 2,
     "describe_volumes": 3,
+    "describe_volume_status": 2,
+    "describe_volumes_modifications": 2,
+    "describe_snapshots": 3,
     "describe_network_interfaces": 4,
     "describe_subnets": 4,
     "describe_vpcs": 3,
@@ -63,12 +66,20 @@ def test_a_describe_takes_as_many_queries_for_thirty_as_for_one(ec2, launch):
         rule = {"IpProtocol": "tcp", "FromPort": n, "ToPort": n, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
         ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
 
+    def change_disks() -> None:
+        for each in ec2.describe_volumes()["Volumes"]:
+            ec2.modify_volume(VolumeId=each["VolumeId"], Size=each["Size"] + 1)
+            ec2.create_snapshot(VolumeId=each["VolumeId"])
+        settle()
+
     more(0)
     settle()
+    change_disks()
     of_one = {name: queries(partial(ask, name)) for name in DESCRIBES}
     for n in range(1, 30):
         more(n)
     settle()
+    change_disks()
 
     of_many = {name: queries(partial(ask, name)) for name in DESCRIBES}
 

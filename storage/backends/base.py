@@ -134,7 +134,8 @@ class Backend(ABC):
         """Make a layer of a disk image from outside, at the absolute path ``source``; its virtual size in bytes.
 
         The file is hostile until proven otherwise: its format is found by looking at it; whatever refers to other
-        files, or is larger than the limits, is refused with Unacceptable before anything is converted.
+        files, or is larger than the limits, is refused with Unacceptable before anything is converted.  The layer is
+        frozen.
         """
 
     @abstractmethod

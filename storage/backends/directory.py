@@ -28,7 +28,7 @@ from storage.backends.base import (
     silent,
 )
 from storage.backends.ownership import Give, private
-from storage.backends.qemu_img import Bounds
+from storage.backends.qemu_img import Account, Bounds
 
 # A part may begin with a dot, for what a killed process left; none can be "..".
 LAYER_NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,126}/)+\.?[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
@@ -160,13 +160,33 @@ class DirectoryBackend(Backend):
         final = self._below(*_checked_layer(target.name).rsplit("/", 1))
         if (there := self.inspect(target)) is not None:
             return there.virtual_bytes
-        found = taking.look(source, limits)
+        found = taking.first_look(source, limits)
         self._forget_unfinished(final)
-        with self._finished(final, lasting=True) as temporary, qemu_img.secrets() as keys:
-            progress(0, Path(source).stat().st_size)
-            self._make(temporary, target.key, found.virtual_bytes)
-            taking.convert(source, found, str(temporary), target.key, keys, limits, progress)
-        return found.virtual_bytes
+        finished = self._finished(final, writable=False, lasting=True)
+        with finished as temporary, qemu_img.secrets() as keys:
+            account = self._confined(source, temporary)
+            read, written = source, str(temporary)
+            if account is not None:
+                read, written = keys.file(source), keys.file(str(temporary), os.O_RDWR)
+            work = taking.Work(read, found.format, Path(source).stat().st_size, limits, keys, account)
+            size = taking.second_look(work, progress)
+            self._make(temporary, target.key, size)
+            taking.convert(work, size, written, target.key, progress)
+        return size
+
+    def _confined(self, source: str, temporary: Path) -> Account | None:
+        """Who QEMU shall be while it reads a file from outside: if we are root, the user that domains run as.
+
+        Only for a file in the datastore, which may be given to that user.
+        """
+        if os.geteuid() != 0 or not Path(source).is_relative_to(self.root):
+            return None
+        self._give(temporary, True)
+        owner = temporary.stat()
+        if owner.st_uid == 0:
+            return None
+        self._give(Path(source), False)
+        return owner.st_uid, owner.st_gid
 
     def checksum(self, name: str, progress: Progress = silent) -> str:
         digest, done, told_at = hashlib.sha256(), 0, 0.0
@@ -190,18 +210,26 @@ class DirectoryBackend(Backend):
         return info
 
     def _connected(self, chain: Chain) -> list[FileInfo]:
-        """What is known of each layer of a chain; raises StorageError unless each stands on the next."""
+        """What is known of each layer of a chain; raises StorageError if one stands on something else.
+
+        One may stand on a later layer than the next: it has taken in what lies between, and the rows do not know yet.
+        With what it has taken in once more below it, it reads the same.
+        """
         infos = [self._there(layer) for layer in chain]
-        for layer, info, below in zip(chain, infos, [*(each.name for each in chain[1:]), ""], strict=True):
-            if info.backing != below:
-                raise StorageError(f"layer {layer.name} stands on {info.backing!r}, not on {below!r}")
+        for number, (layer, info) in enumerate(zip(chain, infos, strict=True)):
+            below = [each.name for each in chain[number + 1 :]]
+            if info.backing and info.backing not in below:
+                expected = repr(below[0]) if below else "nothing"
+                raise StorageError(f"layer {layer.name} stands on {info.backing!r}, not on {expected}")
         return infos
 
     # --- the whole ----------------------------------------------------------------------------------------------
 
     def files(self) -> Iterable[StoredFile]:
         with _translated(f"files of {self.root}"):
-            yield from self._files(self.root, "")
+            for file in self._files(self.root, ""):
+                if LAYER_NAME.fullmatch(file.name):
+                    yield file
 
     def _files(self, directory: Path, prefix: str) -> Iterator[StoredFile]:
         for entry in os.scandir(directory):
@@ -216,8 +244,8 @@ class DirectoryBackend(Backend):
                     yield StoredFile(name, sum(file.used_bytes for file in inside), newest)
                 else:
                     yield from self._files(Path(entry.path), f"{name}/")
-            except FileNotFoundError:
-                continue  # gone since
+            except (FileNotFoundError, PermissionError):
+                continue  # gone since, or nothing of ours
 
     def capacity(self) -> Capacity:
         with _translated("capacity"):
@@ -280,14 +308,14 @@ class DirectoryBackend(Backend):
                 temporary.unlink(missing_ok=True)
 
     @contextmanager
-    def _finished(self, target: Path, lasting: bool = False) -> Iterator[Path]:
+    def _finished(self, target: Path, *, writable: bool = True, lasting: bool = False) -> Iterator[Path]:
         """A temporary path that gets the final name at the end; nothing stays if the block fails.
 
         A file that has the name by then stays: a domain may have it open already.
         """
         with self._temporary(target) as temporary:
             yield temporary
-            self._give(temporary, True)
+            self._give(temporary, writable)
             if lasting:
                 qemu_img.sync(temporary)
             try:

@@ -19,20 +19,26 @@ from storage.backends.base import LayerFile, Progress, StorageError
 
 COMMAND_LIMIT_S = 60.0
 COPY_LIMIT_S = 24 * 3600.0
-MEMORY_BYTES = 2**30  # of address space; a conversion was seen to need 400 MiB of it, and 25 MiB of memory
+# Of address space: a conversion was seen to need 400 MiB of it, and 25 MiB of memory; a long chain of large layers has
+# caches of up to 32 MiB for each.
+MEMORY_BYTES = 8 * 2**30
 TELL_EVERY_S = 1.0
 LAST_WORDS = 2000
 PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
 PACKAGES = {"qemu-img": "qemu-utils", "qemu-storage-daemon": "qemu-system-common"}
 
 
+Account = tuple[int, int]  # user and group
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a child may take; ``file_bytes`` is the largest file it may write."""
+    """What a child may take; ``file_bytes`` is the largest file it may write, ``account`` who it is if not we."""
 
     seconds: float = COPY_LIMIT_S
     memory_bytes: int = MEMORY_BYTES
     file_bytes: int | None = None
+    account: Account | None = None
 
 
 def bounded(command: Sequence[str], bounds: Bounds) -> list[str]:
@@ -40,17 +46,22 @@ def bounded(command: Sequence[str], bounds: Bounds) -> list[str]:
     limits = [f"--as={bounds.memory_bytes}", "--core=0"]
     if bounds.file_bytes is not None:
         limits.append(f"--fsize={bounds.file_bytes}")
+    become = []
+    if bounds.account is not None:
+        uid, gid = bounds.account
+        become = [f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
     return [
-        *("setpriv", "--pdeathsig=KILL", "--no-new-privs", "--"),
+        *("setpriv", *become, "--pdeathsig=KILL", "--no-new-privs", "--"),
         *("prlimit", *limits, "--"),
         *("nice", "-n", "10", "--", *command),
     ]
 
 
 class Secrets:
-    """Passphrases for a child: handed over as open files in memory, because anybody may read a command line.
+    """What a child gets as open files: passphrases, because anybody may read a command line, and files whose
+    directories it may not enter.
 
-    Not by pipes: a second try would find them empty, and take that for a passphrase.
+    Passphrases lie in memory, not in pipes: a second try would find these empty, and take that for a passphrase.
     """
 
     def __init__(self) -> None:
@@ -67,6 +78,11 @@ class Secrets:
             name = self._known[key] = f"key{len(self._known)}"
             self.options += ["--object", f"secret,id={name},file=/dev/fd/{fd}"]
         return self._known[key]
+
+    def file(self, path: str, flags: int = os.O_RDONLY) -> str:
+        """The path by which the child may open a file; whether it may is up to the file itself."""
+        self.fds.append(os.open(path, flags | os.O_NOFOLLOW))
+        return f"/proc/self/fd/{self.fds[-1]}"
 
 
 @contextmanager

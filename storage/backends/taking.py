@@ -8,17 +8,18 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 from storage.backends import qemu_img
 from storage.backends.base import Limits, Progress, StorageError, Unacceptable
 from storage.backends.inspecting import Found, identify
-from storage.backends.qemu_img import Bounds, Secrets
+from storage.backends.qemu_img import Account, Bounds, Secrets
 
 MIB = 2**20
 GIB = 2**30
 OWN_BYTES = 64 * MIB  # what a qcow2 file takes beyond its disk: some, and a thousandth of the disk
+FULL = "No space left on device"  # which is not the file's fault
 UNCHECKED = ("raw", "vpc")  # for which QEMU has no check
 DAMAGED, FINE = 2, (0, 3)  # what qemu-img check ends with; 3: space is lost in it, nothing else
 
@@ -43,27 +44,51 @@ def opened(source: str) -> Iterator[BinaryIO]:
         os.close(fd)
 
 
-def look(source: str, limits: Limits) -> Found:
-    """What the file is.  Raises Unacceptable for what may not be converted."""
+def first_look(source: str, limits: Limits) -> Found:
+    """What the file says it is, without QEMU.  Raises Unacceptable for what may not be converted."""
     with opened(source) as file:
         found = identify(file)
     _check_size(found.virtual_bytes, limits)
-    bounds = Bounds(limits.seconds, limits.memory_bytes, 0)
-    image = qemu_img.as_name(qemu_img.image(source, found.format))
-    described = qemu_img.run_long(["qemu-img", "info", "--output=json", image], bounds)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A file from outside on its way through QEMU: the path by which it is read, and what QEMU may take."""
+
+    source: str
+    format: str
+    total_bytes: int
+    limits: Limits
+    keys: Secrets
+    account: Account | None = None
+
+    def bounds(self, file_bytes: int) -> Bounds:
+        return Bounds(self.limits.seconds, self.limits.memory_bytes, file_bytes, self.account)
+
+    @property
+    def image(self) -> dict[str, Any]:
+        return qemu_img.image(self.source, self.format)
+
+
+def second_look(work: Work, progress: Progress) -> int:
+    """What QEMU says of the file; the size of the disk.  Raises Unacceptable for what may not be converted."""
+    name = qemu_img.as_name(work.image)
+    described = qemu_img.run_long(["qemu-img", "info", "--output=json", name], work.bounds(0), work.keys)
     if described.status:
-        raise Unacceptable(f"the {found.format} file cannot be read: {_words(described.errors)}")
-    answer = json.loads(described.output)
-    _check_size(int(answer["virtual-size"]), limits)
-    if found.format not in UNCHECKED:
-        checked = qemu_img.run_long(["qemu-img", "check", "--output=json", image], bounds)
+        raise Unacceptable(f"the {work.format} file cannot be read: {_words(described.errors)}")
+    size = int(json.loads(described.output)["virtual-size"])
+    _check_size(size, work.limits)
+    if work.format not in UNCHECKED:
+        command = ["qemu-img", "check", "--output=json", name]
+        checked = qemu_img.run_long(command, work.bounds(0), work.keys, lambda _: progress(0, work.total_bytes))
         if checked.status == DAMAGED:
             raise Unacceptable(
-                f"the {found.format} file is damaged or not complete; repair it (qemu-img check) or send it again"
+                f"the {work.format} file is damaged or not complete; repair it (qemu-img check) or send it again"
             )
         if checked.status not in FINE:
-            raise Unacceptable(f"the {found.format} file cannot be checked: {_words(checked.errors)}")
-    return Found(found.format, int(answer["virtual-size"]))
+            raise Unacceptable(f"the {work.format} file cannot be checked: {_words(checked.errors)}")
+    return size
 
 
 def _check_size(size: int, limits: Limits) -> None:
@@ -81,13 +106,12 @@ def _words(errors: str) -> str:
     return last.rpartition("': ")[2]
 
 
-def convert(
-    source: str, found: Found, target: str, key: str | None, keys: Secrets, limits: Limits, progress: Progress
-) -> None:
+def convert(work: Work, size: int, target: str, key: str | None, progress: Progress) -> None:
     """Copy the disk into an empty qcow2 file.  Raises Unacceptable if that takes more than is allowed."""
-    bounds = Bounds(limits.seconds, limits.memory_bytes, found.virtual_bytes + found.virtual_bytes // 512 + OWN_BYTES)
-    total = Path(source).stat().st_size
+    bounds = work.bounds(size + size // 512 + OWN_BYTES)
     try:
-        qemu_img.convert(qemu_img.image(source, found.format), target, key, keys, bounds, total, progress)
+        qemu_img.convert(work.image, target, key, work.keys, bounds, work.total_bytes, progress)
     except StorageError as error:
-        raise Unacceptable(f"the {found.format} file cannot be converted: {_words(str(error))}") from error
+        if FULL in str(error):
+            raise
+        raise Unacceptable(f"the {work.format} file cannot be converted: {_words(str(error))}") from error

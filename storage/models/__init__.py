@@ -3,6 +3,7 @@
 from storage.models.datastore import Datastore
 from storage.models.image import Image, ImageDevice, ImageState, Upload, UploadState, launchable_by, new_image_id
 from storage.models.layer import EncryptionKey, Layer
+from storage.models.orphan import Orphan
 from storage.models.snapshot import Snapshot, SnapshotState, new_snapshot_id, usable_by
 from storage.models.volume import (
     AttachmentState,
@@ -22,6 +23,7 @@ __all__ = [
     "ImageState",
     "Layer",
     "ModificationState",
+    "Orphan",
     "Snapshot",
     "SnapshotState",
     "Upload",

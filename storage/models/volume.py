@@ -34,6 +34,9 @@ class AttachmentState(models.TextChoices):
     BUSY = "busy", _("busy")
 
 
+LEAVING = (AttachmentState.DETACHING, AttachmentState.BUSY)  # not there any more at the next start
+
+
 class VolumeQuerySet(models.QuerySet["Volume"]):
     def owned_by(self, tenant: Tenant) -> VolumeQuerySet:
         return self.filter(tenant=tenant)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.utils import timezone
 
-from portal.models import Tenant
+from portal import quotas
+from portal.models import Resource, Tenant
 from storage.models import Datastore, Image, ImageDevice, ImageState, Layer, Snapshot, SnapshotState
 
 
@@ -15,10 +17,13 @@ def make_datastore(name: str = "simulated", **fields: object) -> Datastore:
 
 
 def make_snapshot(tenant: Tenant | None = None, *, size_gib: int = 1, **fields: object) -> Snapshot:
-    """A completed one of a layer of its own."""
+    """A completed one of a layer of its own; a tenant's is counted."""
     layer = Layer.objects.create(datastore=make_datastore(), size_gib=size_gib, made_at=timezone.now())
     values = {"state": SnapshotState.COMPLETED, "progress": 100, "completed_at": timezone.now(), **fields}
-    return Snapshot.objects.create(tenant=tenant, layer=layer, size_gib=size_gib, **values)
+    with transaction.atomic():
+        if tenant is not None:
+            quotas.reserve(tenant, {Resource.SNAPSHOTS: 1})
+        return Snapshot.objects.create(tenant=tenant, layer=layer, size_gib=size_gib, **values)
 
 
 def make_image(name: str, tenant: Tenant | None = None, **fields: object) -> Image:

@@ -59,14 +59,16 @@ def test_a_volume_of_which_a_snapshot_is_taken_goes_on_in_its_next_layer(volume)
 def test_layers_go_once_nothing_has_referred_to_them_for_a_while(tenant, settle, settings):
     settings.LAYER_GRACE_S = 0
     kept, gone = make_image("kept"), make_snapshot(tenant)
-    layer = gone.layer
+    layer, root = gone.layer, kept.root_snapshot
+    assert layer is not None
+    assert root is not None
     gone.delete()
 
     collect()
     settle()
 
     assert not Layer.objects.filter(pk=layer.pk).exists()
-    assert Layer.objects.filter(pk=kept.root_snapshot.layer_id).exists()
+    assert Layer.objects.filter(snapshots=root).exists()
 
 
 def test_a_layer_that_has_just_lost_its_last_reference_is_left_alone(tenant, settle):

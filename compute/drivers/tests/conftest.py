@@ -15,16 +15,19 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from compute.drivers.base import Disk, DomainSpec, HostSettings, Interface
+from compute.drivers.base import Backing, Disk, DomainSpec, HostSettings, Interface, Secret
 from compute.drivers.kvm import KvmDriver
 from compute.drivers.tests.contract import wait_until
 from compute.localhost.paths import Paths, paths_for
 from compute.seed import seed_iso
 from networking.backends.usermode import Ingress, loopback_address, plan
 from networking.forwards import PortForward
+from storage.backends.base import Chain, LayerFile, Limits
 from storage.backends.directory import DirectoryBackend
 
 PROJECT = Path(__file__).resolve().parents[3]
+GIB = 2**30
+IMAGE = LayerFile("images/ami-tiny.qcow2")
 SSH = (Ingress("tcp", 22, 22, cidr="0.0.0.0/0"),)
 
 
@@ -33,7 +36,7 @@ class LocalHost:
     """The daemon, and what it takes to make a DomainSpec for it."""
 
     paths: Paths
-    image: str = ""
+    image: LayerFile = IMAGE
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
     daemon: subprocess.Popen[bytes] | None = None
     made: int = 0
@@ -76,7 +79,7 @@ class LocalHost:
     def spec(self, installation: str, name: str = "", rules: tuple[Ingress, ...] = (), **changes) -> DomainSpec:
         self.made += 1
         name = name or f"i-{uuid.uuid4().hex[:17]}"
-        volume = self.backend.clone(self.image, f"vol-{uuid.uuid4().hex[:17]}", 1)
+        volume = self.layer(backing=[self.image])
         user_data = b"#!/bin/sh\necho ran-user-data >/dev/console\n"
         seed = self.backend.write_instance_file(
             name, "seed.iso", seed_iso(name, f"host-{self.made}", [self.public_key], user_data)
@@ -93,7 +96,7 @@ class LocalHost:
             "vcpus": 1,
             "memory_mib": 128,
             "disks": (
-                Disk(self.paths.inside(volume), "qcow2", "vda", serial=Path(volume).stem[:20]),
+                self.disk(volume, target="vda", backing=[self.image]),
                 Disk(self.paths.inside(seed), "raw", "hdc", cdrom=True),
             ),
             "interfaces": (interface,),
@@ -101,9 +104,29 @@ class LocalHost:
         }
         return DomainSpec(**{**values, **changes})
 
+    def layer(self, key: str | None = None, backing: Chain = (), size_bytes: int = GIB) -> LayerFile:
+        """A new layer in the datastore."""
+        layer = LayerFile(f"layers/layer-{uuid.uuid4().hex[:17]}.qcow2", key)
+        self.backend.create(layer, size_bytes, backing)
+        return layer
+
+    def seen(self, layer: LayerFile) -> str:
+        """A layer's path as libvirt knows it."""
+        return self.paths.inside(self.backend.path(layer.name))
+
+    def disk(self, layer: LayerFile, serial: str = "", backing: Chain = (), target: str = "") -> Disk:
+        """A layer and what it stands on as a disk; its serial is by its name unless given."""
+        serial = serial or Path(layer.name).stem.replace("layer-", "vol")[:20]
+        below = tuple(Backing(self.seen(each), secret(each)) for each in backing)
+        return Disk(self.seen(layer), "qcow2", target, serial=serial, secret=secret(layer), backing=below)
+
     @staticmethod
     def ssh(spec: DomainSpec) -> PortForward:
         return next(forward for forward in spec.interfaces[0].forwards if forward.guest_port == 22)
+
+
+def secret(layer: LayerFile) -> Secret | None:
+    return Secret(str(uuid.uuid5(uuid.NAMESPACE_URL, layer.key)), layer.key) if layer.key else None
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +142,7 @@ def local_host(tmp_path_factory, guest_image):
     data_dir.mkdir(mode=0o700)
     host = LocalHost(paths_for(data_dir))
     host.paths.prepare()
-    host.image = host.backend.add_image("ami-tiny", str(guest_image))
+    host.backend.take(str(guest_image), host.image, Limits(GIB))
     host.start()
     yield host
     sweeper = host.driver("")
@@ -146,3 +169,8 @@ def stranger(local_host):
 @pytest.fixture
 def new_spec(local_host):
     return local_host.spec
+
+
+@pytest.fixture
+def layers(local_host):
+    return local_host

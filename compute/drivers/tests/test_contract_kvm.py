@@ -136,7 +136,7 @@ def test_a_port_in_use_is_named(local_host, driver):
 
 
 def test_a_missing_disk_is_named(local_host, driver):
-    spec = local_host.spec("ours", disks=(Disk(local_host.paths.inside("datastore/volumes/no.qcow2"), "qcow2", "vda"),))
+    spec = local_host.spec("ours", disks=(Disk(local_host.paths.inside("datastore/layers/no.qcow2"), "qcow2", "vda"),))
 
     with pytest.raises(DriverError, match=r"no\.qcow2"):
         driver.create(spec)

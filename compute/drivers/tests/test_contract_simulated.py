@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from compute.drivers.base import DomainSpec, Driver, DriverError, HostSettings, HostUnreachable, Power
+from compute.drivers.base import Backing, Disk, DomainSpec, Driver, DriverError, HostSettings, HostUnreachable, Power
 from compute.drivers.simulated import SimulatedDriver
 from compute.drivers.tests.contract import DriverContract, NewSpec
+from storage.backends.base import LayerFile
 
 
 def driver_of(path: Path, installation: str = "ours", **options: object) -> SimulatedDriver:
@@ -30,6 +32,28 @@ def new_spec() -> NewSpec:
         return dataclasses.replace(spec, **fields)
 
     return make
+
+
+class NamedLayers:
+    """Layers without files."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def layer(self, key: str | None = None, backing: Sequence[LayerFile] = (), size_bytes: int = 2**20) -> LayerFile:
+        return LayerFile(f"layers/layer-{next(self._numbers)}.qcow2", key)
+
+    def seen(self, layer: LayerFile) -> str:
+        return f"/datastore/{layer.name}"
+
+    def disk(self, layer: LayerFile, serial: str = "", backing: Sequence[LayerFile] = ()) -> Disk:
+        below = tuple(Backing(self.seen(each)) for each in backing)
+        return Disk(self.seen(layer), "qcow2", "", serial=serial or layer.name, backing=below)
+
+
+@pytest.fixture
+def layers() -> NamedLayers:
+    return NamedLayers()
 
 
 class TestSimulatedDriver(DriverContract):

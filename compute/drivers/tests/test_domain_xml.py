@@ -9,8 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from compute.drivers.base import Disk, DomainSpec, Interface
-from compute.drivers.domain_xml import domain_xml, marked, user_network
+from compute.drivers.base import Backing, Disk, DomainSpec, Interface, Secret
+from compute.drivers.domain_xml import (
+    disk_xml,
+    domain_xml,
+    free_target,
+    marked,
+    plugged,
+    secret_xml,
+    snapshot_xml,
+    user_network,
+)
 from networking.forwards import PortForward
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -35,6 +44,52 @@ SPEC = DomainSpec(
     console_log="/run/yushan-0/datastore/instances/i-0123456789abcdef0/console.log",
 )
 BRIDGED = dataclasses.replace(SPEC, interfaces=(dataclasses.replace(FORWARDED, bridge="yu0", forwards=()),))
+
+
+KEY = Secret("0c0f1a5e-44a0-4b8e-9d5c-0d6a3b1f7a11", "never to be seen")
+LAYERED = Disk(
+    "/run/yushan-0/datastore/layers/layer-2.qcow2",
+    "qcow2",
+    "vdb",
+    serial="vol2",
+    secret=KEY,
+    backing=(
+        Backing("/run/yushan-0/datastore/layers/layer-1.qcow2", KEY),
+        Backing("/run/yushan-0/datastore/images/ami-1.qcow2"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "xml"),
+    [
+        ("disk", disk_xml(LAYERED)),
+        ("snapshot", snapshot_xml({"vdb": LAYERED, "vda": SPEC.disks[0]}, ["hdc"])),
+        ("secret", secret_xml(KEY)),
+    ],
+)
+def test_disks_snapshots_and_secrets_are_the_golden_xml(name, xml):
+    golden = GOLDEN / f"{name}.xml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(xml)
+
+    assert xml == golden.read_text()
+    assert KEY.value not in xml
+
+
+def test_disks_are_read_as_they_were_written():
+    xml = domain_xml(dataclasses.replace(SPEC, disks=(*SPEC.disks, LAYERED)))
+
+    assert [(disk.serial, disk.target, disk.layers) for disk in plugged(xml)] == [
+        ("vol1", "vda", ("/run/yushan-0/datastore/volumes/vol-1.qcow2",)),
+        ("", "hdc", ("/run/yushan-0/datastore/instances/i-0123456789abcdef0/seed.iso",)),
+        ("vol2", "vdb", (LAYERED.path, *(backing.path for backing in LAYERED.backing))),
+    ]
+
+
+def test_a_disk_gets_the_first_name_that_is_free():
+    assert free_target(["vda", "vdc", "hdc"]) == "vdb"
+    assert free_target([f"vd{chr(ord('a') + n)}" for n in range(26)]) == "vdaa"
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
+from ec2api.protocol.documentation import documented_filters
 from ec2api.registry import Action
-
-_WITHIN = re.compile(r"(<li>(?:(?!</?li>|</?ul>).)*)<ul>(?:(?!</?ul>).)*</ul>", re.DOTALL)  # lists in lists: values
-_LISTED = re.compile(r"<li>\s*<p>\s*<code>(?!tag<)([a-zA-Z][\w.-]*)</code>(?!\s*:)")
 
 
 def documented(action: Action) -> list[str]:
-    """From the list in the model's own words, without ``tag:<key>``; empty for an action without filters."""
-    member = action.operation.parameters.get("filters") or action.operation.parameters.get("filter")
-    return _LISTED.findall(_WITHIN.sub(r"\1", member.documentation)) if member else []
+    """Without ``tag:<key>``."""
+    return documented_filters(action.operation)
 
 
 # Filters that are documented and refused here: the action, how their names begin, and why.

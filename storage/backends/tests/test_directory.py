@@ -171,10 +171,21 @@ def test_a_layer_whose_file_names_something_elsewhere_is_not_believed(backend, t
 def test_a_chain_that_is_not_as_the_caller_says_is_refused(backend, chain):
     with pytest.raises(StorageError, match=r"top\.qcow2 stands on 'layers/middle\.qcow2'"):
         backend.copy([TOP, BASE], OTHER)
-    with pytest.raises(StorageError, match=r"middle\.qcow2 stands on 'layers/base\.qcow2', not on ''"):
+    with pytest.raises(StorageError, match=r"middle\.qcow2 stands on 'layers/base\.qcow2', not on nothing"):
         backend.copy([TOP, MIDDLE], OTHER)
 
     assert not (backend.root / OTHER.name).exists()
+
+
+def test_a_layer_that_has_taken_in_more_than_the_caller_knows_reads_the_same(backend, chain):
+    """The worker died between the rebase and the row."""
+    backend.rebase(chain, 2)
+
+    backend.copy(chain, OTHER)
+    backend.rebase(chain, 3)
+
+    for layer in (OTHER, TOP):
+        qemu_io(backend, [layer], *WHOLE)
 
 
 # --- copies ---------------------------------------------------------------------------------------------------------
@@ -438,9 +449,12 @@ def test_a_frozen_layer_is_for_qemu_to_read_and_a_new_one_to_write(tmp_path):
     backend.freeze(BASE.name)
     backend.freeze(OTHER.name)
 
-    unfinished = [writable for name, writable in given.items() if name.startswith(".")]
-    assert unfinished == [True, True]
+    assert [writable for name, writable in given.items() if name.startswith(".")] == [True, True]
     assert given["base.qcow2"] is False
     assert "middle.qcow2" not in given
     backend.create(TOP, MIB, [MIDDLE, BASE])
-    assert "middle.qcow2" not in given
+    assert "middle.qcow2" not in given  # a domain may write to it until it goes on in the top one
+
+    given.clear()
+    backend.take(backend.path(BASE.name), OTHER, Limits(MIB))
+    assert list(given.values()) == [False]

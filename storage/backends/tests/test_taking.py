@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gzip
 import io
 import os
+import pwd
 import struct
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
 from storage.backends.base import LayerFile, Limits, StorageError, Unacceptable
 from storage.backends.directory import DirectoryBackend
+from storage.backends.ownership import giver
 from storage.backends.tests.qemu import GIB, MIB, names, qemu, qemu_io
 
 TARGET = LayerFile("images/ami-1.qcow2")
@@ -105,6 +109,36 @@ def test_a_layer_of_a_file_from_outside_may_be_encrypted(backend, disk, sent):
     assert backend.inspect(encrypted).is_encrypted
     assert b"\x11" * 512 not in Path(backend.path(TARGET.name)).read_bytes()
     qemu_io(backend, [encrypted], "read -P 17 2M 1M")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@pytest.mark.parametrize("key", [None, "a key"])
+def test_who_is_root_lets_somebody_else_read_the_file(disk, tmp_path, key):
+    """Where only root may enter: QEMU gets both files open."""
+    tmp_path.chmod(0o700)
+    seen: set[tuple[str, int]] = set()
+    backend = DirectoryBackend(tmp_path / "datastore", giver("nobody"))
+    uploads = tmp_path / "datastore/uploads"
+    uploads.mkdir(parents=True)
+    sent = make(disk, uploads / "upload-1", "qcow2")
+
+    def look(_done: int, _total: int) -> None:
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until and len(seen) < 2:
+            for entry in Path("/proc").iterdir():
+                with contextlib.suppress(OSError):
+                    if entry.name.isdigit() and (entry / "comm").read_text() == "qemu-img\n":
+                        words = (entry / "cmdline").read_text().split("\0")
+                        if "/proc/self/fd/" in " ".join(words):
+                            seen.add((words[1], entry.stat().st_uid))
+
+    backend.take(str(sent), LayerFile(TARGET.name, key), LIMITS, look)
+
+    assert seen
+    assert {uid for _verb, uid in seen} == {pwd.getpwnam("nobody").pw_uid}
+    status = Path(backend.path(TARGET.name)).stat()
+    assert (status.st_uid, status.st_mode & 0o777) == (0, 0o640)
+    qemu_io(backend, [LayerFile(TARGET.name, key)], "read -P 17 2M 1M")
 
 
 # --- what refers to other files -------------------------------------------------------------------------------------

@@ -1,0 +1,29 @@
+"""What storage's services refuse."""
+
+from __future__ import annotations
+
+from portal.errors import CloudError
+
+
+class IncorrectVolumeState(CloudError):
+    """The volume or snapshot is not in a state in which this can be done."""
+
+    code = "IncorrectState"
+
+
+class VolumeInUse(CloudError):
+    """It is attached to an instance."""
+
+    code = "VolumeInUse"
+
+
+class IdempotentParameterMismatch(CloudError):
+    """The client token was used before, with other parameters."""
+
+    code = "IdempotentParameterMismatch"
+
+
+class SnapshotInUse(CloudError):
+    """An image is made of it."""
+
+    code = "InvalidSnapshot.InUse"
