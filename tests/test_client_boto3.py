@@ -136,7 +136,9 @@ def test_boto3_keeps_data_in_volumes_snapshots_and_images(tidy_cloud, resource, 
     image.reload()
     assert sorted(each["Ebs"]["VolumeSize"] for each in image.block_device_mappings) == [1, 2]
     copy = launch(resource, ImageId=image.id)
-    assert sorted(each.size for each in copy.volumes.all()) == [1, 2]
+    data, root = sorted(each.size for each in copy.volumes.all())
+    assert data == 1
+    assert root >= 2  # here the root disk is at least as large as the instance type's
 
     end(instance, copy)
     image.deregister()

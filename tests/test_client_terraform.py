@@ -16,7 +16,7 @@ import pytest
 
 from tests.clients import needs, run, snippet
 from tests.clients.leftovers import left_in
-from tests.clients.signed import Sender, until
+from tests.clients.signed import Refused, Sender, until
 from tests.cloud import Cloud
 
 pytestmark = pytest.mark.live
@@ -225,7 +225,14 @@ def test_the_requests_of_aws_ebs_volume_and_its_attachment(tidy_cloud, aws):
     until(attachment, "detached", ("busy", "detaching"))
     until(status, "available", ("in-use",))
     aws.send("DeleteVolume", volume)
-    assert aws.code("DescribeVolumes", {"VolumeId.1": volume["VolumeId"]}) == "InvalidVolume.NotFound"
+
+    def whether_it_is_there() -> str:
+        try:
+            return status()
+        except Refused as refused:
+            return str(refused)
+
+    until(whether_it_is_there, "InvalidVolume.NotFound", ("deleting",))
     end(aws, instance_id)
     assert left_in(tidy_cloud) == {}
 
