@@ -19,6 +19,7 @@ from operations.models import Heartbeat
 from operations.tasks import ask_for_signs, sweep
 from storage.collecting import collect
 from storage.models import Datastore
+from storage.uploads import sweep_uploads
 from storage.watching import look_at, measure
 
 logger = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ class StorageWatch(threading.Thread):
                             measure(datastore)
                     measured_at = time.monotonic() if is_due else measured_at
                     collect()
+                    sweep_uploads()
                 except Exception:
                     logger.exception("the watch of datastores goes on")
                 self._over.wait(DATASTORES_EVERY_S)

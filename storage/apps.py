@@ -7,4 +7,5 @@ class StorageConfig(AppConfig):
     verbose_name = _("Storage")
 
     def ready(self) -> None:
-        from storage import collecting, services  # noqa: F401 - they register what counts usage and what is performed
+        # they register what counts usage and what is performed
+        from storage import collecting, registering, services, uploads  # noqa: F401
