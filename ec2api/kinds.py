@@ -16,7 +16,7 @@ from ec2api.registry import Call
 from networking.models import NetworkInterface, SecurityGroup, SecurityGroupRule, Subnet, Vpc
 from portal.ids import PATTERN
 from portal.models import Tenant
-from storage.models import Image, ImageState, Volume, launchable_by
+from storage.models import Image, ImageState, Snapshot, Volume, launchable_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,14 @@ KINDS: dict[str, Kind] = {
         "InvalidAMIID.Malformed",
         lambda tenant: Image.objects.filter(launchable_by(tenant)).exclude(state=ImageState.DEREGISTERED),
         lambda tenant: Image.objects.filter(tenant=tenant).exclude(state=ImageState.DEREGISTERED),
+    ),
+    "snap": Kind(
+        "snapshot",
+        "snapshot",
+        "InvalidSnapshot.NotFound",
+        "InvalidSnapshotID.Malformed",
+        lambda tenant: Snapshot.objects.usable_by(tenant),
+        lambda tenant: Snapshot.objects.owned_by(tenant),
     ),
     "key": _kind("key-pair", "key pair ID", "InvalidKeyPair", _owned(KeyPair)),
     "vpc": _kind("vpc", "vpc ID", "InvalidVpcID", _owned(Vpc), "InvalidVpcId.Malformed"),

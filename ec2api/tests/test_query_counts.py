@@ -28,7 +28,7 @@ DESCRIBES = {
     "describe_security_groups": 4,
     "describe_security_group_rules": 3,
     "describe_key_pairs": 3,
-    "describe_images": 3,
+    "describe_images": 4,
     "describe_instance_types": 2,
     "describe_tags": 2,
 }
