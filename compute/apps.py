@@ -7,4 +7,4 @@ class ComputeConfig(AppConfig):
     verbose_name = _("Compute")
 
     def ready(self) -> None:
-        from compute import services, tasks  # noqa: F401 - they register what counts usage and what performs operations
+        from compute import restarting, services, snapshot_tasks, tasks  # noqa: F401 - what they do, they register

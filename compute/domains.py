@@ -16,7 +16,7 @@ from networking.forwards import PortForward
 from networking.models import NetworkInterface, SecurityGroupRule
 from operations.performers import Refused
 from storage.files import backend_of, ready_layer
-from storage.models import Datastore, Layer, Volume
+from storage.models import AttachmentState, Datastore, Layer, Volume
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +74,7 @@ def _seed(instance: Instance) -> bytes:
 def disks_in_order(instance: Instance) -> list[Volume]:
     """The volumes of an instance that are to be there when it starts, the root disk first."""
     rows = Volume.objects.filter(instance_id=instance.ec2_id).select_related("datastore", "key")
+    rows = rows.exclude(attachment_state__in=(AttachmentState.DETACHING, AttachmentState.BUSY))
     root = instance.image.root_device_name
     return sorted(rows, key=lambda volume: (volume.device != root, volume.device))
 

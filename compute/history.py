@@ -27,6 +27,7 @@ ASKED: dict[str, StrOrPromise] = {
     "stop": gettext_lazy("%(who)s asked to stop it"),
     "reboot": gettext_lazy("%(who)s asked to reboot it"),
     "terminate": gettext_lazy("%(who)s asked to terminate it"),
+    "restart": gettext_lazy("%(who)s had it shut down and started again for snapshots"),
     "modify": gettext_lazy("%(who)s changed its settings"),
     "tag": gettext_lazy("%(who)s set tags"),
     "untag": gettext_lazy("%(who)s removed a tag"),
@@ -43,6 +44,7 @@ VERBS: dict[str, StrOrPromise] = {
     "stop": gettext_lazy("Stop"),
     "reboot": gettext_lazy("Reboot"),
     "terminate": gettext_lazy("Termination"),
+    "restart": gettext_lazy("Restart for snapshots"),
 }
 BECAME: dict[str, StrOrPromise] = {
     State.OPEN: gettext_lazy("%(verb)s under way"),

@@ -48,7 +48,7 @@ def stop_instances(instances: Sequence[Instance], *, actor: Actor, force: bool =
             " and try again."
         )
     moved = _move(instances, S.STOPPING, passed_over={S.STOPPING, S.STOPPED}, verb="stopped", **BY_USER)
-    Operation.objects.filter(verb=Verb.REBOOT).supersede(KIND, ids_of(moved))
+    Operation.objects.filter(verb__in=(Verb.REBOOT, Verb.RESTART)).supersede(KIND, ids_of(moved))
     _owe(Verb.STOP, moved, actor, force=force)
     if force:
         _hurry([i for i in instances if i not in moved])

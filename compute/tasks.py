@@ -25,6 +25,7 @@ from operations.models import LostClaim, Operation
 from operations.performers import Again, Performer, Refused, TryLater, register
 from storage.backends.base import StorageError
 from storage.files import backend_of, delete_files
+from storage.freezing import hold_volumes, settle_snapshots
 from storage.models import AttachmentState, Datastore, Volume, VolumeState
 from storage.services import forget_volumes
 
@@ -40,7 +41,7 @@ ASK_AGAIN_S = 15
 
 
 @contextmanager
-def _or_fail() -> Iterator[None]:
+def or_fail() -> Iterator[None]:
     """What a host that answers, or a datastore, refuses ends the operation."""
     try:
         yield
@@ -51,7 +52,7 @@ def _or_fail() -> Iterator[None]:
 
 
 @contextmanager
-def _insisting() -> Iterator[None]:
+def insisting() -> Iterator[None]:
     """What must come to its end is tried until it does: nothing may be left of an instance that was given up."""
     try:
         yield
@@ -59,26 +60,26 @@ def _insisting() -> Iterator[None]:
         raise TryLater(str(error), after_s=INSIST_EVERY_S) from error
 
 
-def _driver(host: Host) -> Driver:
+def driver_of(host: Host) -> Driver:
     return drivers.driver_for(host.driver, host.settings())
 
 
-def _instance(operation: Operation) -> Instance:
+def instance_of(operation: Operation) -> Instance:
     related = Instance.objects.select_related("host", "image", "instance_type", "tenant", "datastore")
     return related.get(ec2_id=operation.resource_id)
 
 
 def start(operation: Operation) -> Again | None:
     """Place, prepare, create; repeated after a crash it finds what it did before and goes on."""
-    instance = _instance(operation)
+    instance = instance_of(operation)
     if operation.age_s > START_WITHIN_S:
         raise Refused("Server.InternalError: its host did not answer in time")
     host = place(instance, patient=operation.age_s < WAIT_FOR_HOSTS_S)
     operation.note(f"placed on {host}")
     if Operation.objects.open().on(HOST, [leftover_of(host, instance.ec2_id)]).exists():
         raise TryLater(f"{host} is removing what was left of it there", after_s=0.5)
-    with _or_fail():
-        driver = _driver(host)
+    with or_fail():
+        driver = driver_of(host)
         power = driver.power(instance.ec2_id)
         if power == Power.UNKNOWN:  # asked for by a worker that has died; it may yet come up, or fail
             raise TryLater(f"{host} is still busy with starting it", after_s=1)
@@ -86,7 +87,7 @@ def start(operation: Operation) -> Again | None:
             prepare(instance, host, driver)
     try:
         with operation.closing():
-            Volume.objects.filter(instance_id=instance.ec2_id).update(
+            Volume.objects.filter(instance_id=instance.ec2_id, attachment_state=AttachmentState.ATTACHING).update(
                 state=VolumeState.IN_USE, attachment_state=AttachmentState.ATTACHED
             )
             settle_running(instance)
@@ -109,7 +110,7 @@ def start_failed(operation: Operation, why: str) -> None:
     The tenant reads a reason that begins with a code.  What a host or a datastore says, with its paths and names,
     stands on the operation, for operators.
     """
-    instance = _instance(operation)
+    instance = instance_of(operation)
     reason = why if why.startswith(("Server.", "Client.")) else INTERNAL_ERROR
     code = reason.split(":", 1)[0]
     if operation.params.get("launch"):
@@ -132,10 +133,10 @@ def _owe_next(verb: Verb, instance: Instance, operation: Operation) -> None:
 
 def stop(operation: Operation) -> Again | None:
     """Ask the guest to shut down, then wait; take the power away when it does not, or when told to."""
-    instance = _instance(operation)
+    instance = instance_of(operation)
     if instance.host is not None:
-        with _insisting():
-            again = _power_off(_driver(instance.host), instance, operation)
+        with insisting():
+            again = power_off(driver_of(instance.host), instance, operation)
         if again is not None:
             return again
     with operation.closing():
@@ -143,7 +144,7 @@ def stop(operation: Operation) -> Again | None:
     return None
 
 
-def _power_off(driver: Driver, instance: Instance, operation: Operation) -> Again | None:
+def power_off(driver: Driver, instance: Instance, operation: Operation) -> Again | None:
     name = instance.ec2_id
     if driver.power(name) == Power.OFF:
         driver.destroy(name)
@@ -164,18 +165,18 @@ def reboot(operation: Operation) -> Again | None:
 
     The watcher, who sees it restart, wakes the operation.  One that went off meanwhile is left to the reconciler.
     """
-    instance = _instance(operation)
+    instance = instance_of(operation)
     is_off = False
     if instance.host is not None:
-        with _or_fail():
-            driver = _driver(instance.host)
+        with or_fail():
+            driver = driver_of(instance.host)
             is_off = driver.power(instance.ec2_id) == Power.OFF
             if not is_off and not _restart(driver, operation):
                 return Again(POLL_S, "asked to reboot")
     with operation.closing():
         pass
     if is_off:
-        observe(_instance(operation), Power.OFF)
+        observe(instance_of(operation), Power.OFF)
     return None
 
 
@@ -201,20 +202,23 @@ def reboot_failed(operation: Operation, why: str) -> None:
 
 def terminate(operation: Operation) -> Again | None:
     """Remove domain, files and rows, in that order: a crash leaves rows that say what is still there."""
-    instance = _instance(operation)
+    instance = instance_of(operation)
     if instance.host is not None:
-        with _insisting():
-            driver = _driver(instance.host)
+        with insisting():
+            driver = driver_of(instance.host)
             driver.destroy(instance.ec2_id)
             _keep_console(instance, driver)
     volumes = Volume.objects.filter(instance_id=instance.ec2_id)
-    ending = volumes.filter(delete_on_termination=True)
-    with _insisting():
-        for volume in ending.select_related("layer__datastore", "next_layer__datastore"):
+    ending = volumes.filter(state=VolumeState.DELETING)
+    volumes.filter(delete_on_termination=True).update(state=VolumeState.DELETING)  # no snapshot of it any more
+    with insisting():
+        for volume in ending:
+            settle_snapshots(volume)
             delete_files(volume)
         if instance.datastore is not None:
             backend_of(instance.datastore).delete_instance_dir(instance.ec2_id)
     with operation.closing():
+        hold_volumes(volumes)
         forget_volumes(ending)
         volumes.update(
             instance_id="",
@@ -249,8 +253,8 @@ def remove_domain(operation: Operation) -> Again | None:
     name = operation.resource_id.split("/", 1)[1]
     expected = Instance.objects.filter(ec2_id=name, host=host).exists()
     if host is not None and not expected:
-        with _insisting():
-            _driver(host).destroy(name)
+        with insisting():
+            driver_of(host).destroy(name)
     with transaction.atomic(), operation.closing():
         pass
     return None

@@ -10,6 +10,7 @@ class Verb(StrEnum):
     STOP = "stop"
     REBOOT = "reboot"
     TERMINATE = "terminate"
+    RESTART = "restart"  # off and on again, for a snapshot of what a guest has written to its end
 
 
 class HostVerb(StrEnum):

@@ -65,8 +65,10 @@ def number(field: str) -> Build:
 
 
 def choice(field: str, words: Mapping[str, object]) -> Build:
-    """For a field that keeps another value than EC2's word for it."""
-    return lambda values, _tenant: Q(**{f"{field}__in": [v for word, v in words.items() if matches(word, values)]})
+    """For a field, or a lookup of one, that has another value than EC2's word for it."""
+    return lambda values, _tenant: reduce(
+        or_, (Q(**{field: value}) for word, value in words.items() if matches(word, values)), NOTHING
+    )
 
 
 def kept(path: str, words: Mapping[str, object], default: str) -> Build:

@@ -81,8 +81,9 @@ def _run(operation: Operation) -> None:
     try:
         if performer.tries is not None and operation.attempts > performer.tries:
             raise Refused("the worker died each time it tried")
+        if operation.cancel_asked_at is not None:
+            raise Cancelled(str(operation))
         with _Hold(operation):
-            operation.check_cancelled()
             again = performer.perform(operation)
         if isinstance(again, Again):
             operation.put_off(again.after_s, again.why, counts=False)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 MARK = "YUSHAN_RUN"
-PROGRAM = "YUSHAN_PROGRAM"  # web, worker, watcher or libvirtd
+PROGRAM = "YUSHAN_PROGRAM"  # web, worker, copier, watcher or libvirtd
 PR_SET_CHILD_SUBREAPER = 36
 
 

@@ -139,7 +139,7 @@ class Run:
     def start_supervisor(self) -> subprocess.Popen[str]:
         """In a session of its own: a Ctrl-C in the terminal reaches us only, and we stop it in order."""
         say(
-            "Starting web server, worker and watcher"
+            "Starting web server, worker, copier and watcher"
             + (", and this machine's libvirt" if self.options.is_local else "")
         )
         file = Path("run", "supervisord.conf")

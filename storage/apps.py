@@ -7,5 +7,5 @@ class StorageConfig(AppConfig):
     verbose_name = _("Storage")
 
     def ready(self) -> None:
-        # they register what counts usage and what is performed
-        from storage import collecting, registering, services, uploads  # noqa: F401
+        # what they count and perform, they register
+        from storage import collecting, registering, services, snapshots, uploads  # noqa: F401

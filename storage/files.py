@@ -25,7 +25,9 @@ def make_file(layer: Layer) -> None:
     backend_of(layer.datastore).create(layer.file, layer.size_gib * GIB, backing)
     if layer.made_at is None:
         layer.made_at = timezone.now()
-        Layer.objects.filter(pk=layer.pk).update(made_at=layer.made_at)
+        if not Layer.objects.filter(pk=layer.pk).update(made_at=layer.made_at):
+            backend_of(layer.datastore).delete(layer.file_name)
+            raise StorageError(f"layer {layer} was deleted meanwhile")
 
 
 def ready_layer(volume: Volume) -> Layer:
@@ -74,6 +76,5 @@ def move_on(volume: Volume) -> bool:
 
 def delete_files(volume: Volume) -> None:
     """Delete what a volume alone has: the layer it is written to, and the next one.  The rows are the caller's."""
-    for layer in (volume.next_layer, volume.layer):
-        if layer is not None:
-            backend_of(layer.datastore).delete(layer.file_name)
+    for layer in Layer.objects.only_of([volume.pk]).select_related("datastore"):
+        backend_of(layer.datastore).delete(layer.file_name)

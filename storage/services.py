@@ -122,10 +122,12 @@ def forget_volumes(volumes: QuerySet[Volume]) -> None:
     for datastore_id, gib in list(rows.values_list("datastore").annotate(Sum("promised_gib"))):
         Datastore.objects.all().release(datastore_id, gib)
     ids = list(rows.values_list("ec2_id", flat=True))
-    layers = [pk for pair in rows.values_list("next_layer", "layer") for pk in pair if pk is not None]
+    layers = list(Layer.objects.only_of(rows.values("pk")).values_list("pk", "datastore", "promised_gib"))
     Tag.objects.filter(resource_type="volume", resource_id__in=ids).delete()
     volumes.delete()
-    Layer.objects.filter(pk__in=layers, snapshots=None, children=None).delete()
+    for pk, datastore_id, gib in sorted(layers, reverse=True):  # what stands on another one is younger
+        Layer.objects.filter(pk=pk).delete()
+        Datastore.objects.all().release(datastore_id, gib)
 
 
 @quotas.counts

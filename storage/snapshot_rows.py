@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import transaction
-from django.utils.translation import gettext as _
-
-from operations.models import Operation
-from portal import audit, quotas
-from portal.audit import Actor
-from portal.errors import CloudError
+from portal import quotas
 from portal.models import Resource, Tag, Tenant
-from storage.models import Image, Layer, Snapshot, SnapshotState
+from storage.models import Layer, Snapshot, SnapshotState
 
 
 def new_snapshot(
@@ -53,25 +47,3 @@ def forget_snapshots(snapshots: Sequence[Snapshot]) -> None:
     for tenant_id in sorted(set(owners)):
         quotas.release(Tenant(pk=tenant_id), {Resource.SNAPSHOTS: owners.count(tenant_id)})
     gone.delete()
-
-
-@transaction.atomic
-def delete_snapshot(snapshot: Snapshot, *, actor: Actor) -> None:
-    """What was made from it goes on.  Raises CloudError while an image needs it."""
-    held = Snapshot.objects.select_for_update(of=("self",)).get(pk=snapshot.pk)
-    image = Image.objects.filter(devices__snapshot=held).first()
-    if image is not None:
-        text = _("The snapshot %(id)s is currently in use by %(image)s; deregister that first")
-        raise CloudError(text % {"id": snapshot.ec2_id, "image": image.ec2_id}, code="InvalidSnapshot.InUse")
-    audit.record(actor, "delete", "snapshot", [snapshot.ec2_id], tenant=snapshot.tenant)
-    Operation.objects.supersede("snapshot", [snapshot.ec2_id])
-    forget_snapshots([held])
-
-
-@quotas.counts
-def count_snapshots() -> dict[tuple[int, str], int]:
-    """Usage of snapshots by tenant, from the rows."""
-    found: dict[tuple[int, str], int] = {}
-    for tenant_id in Snapshot.objects.exclude(tenant=None).order_by().values_list("tenant_id", flat=True):
-        found[tenant_id, Resource.SNAPSHOTS] = found.get((tenant_id, Resource.SNAPSHOTS), 0) + 1
-    return found

@@ -85,7 +85,7 @@ class Cloud:
                 shutil.rmtree(self.short, ignore_errors=True)
 
     def pids(self, program: str = "") -> list[int]:
-        """Its processes: all, or those of web, worker, watcher or libvirtd; the first of them leads the others."""
+        """Its processes: all, or those of one program (scripts/processes.py); the first of them leads the others."""
         return sorted(processes.marked(self.data_dir.resolve(), program))
 
     def guest_pids(self) -> list[int]:

@@ -74,13 +74,13 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """These instances, in this order.  Raises InstanceNotFound naming those that are not here."""
         malformed = [ec2_id for ec2_id in ec2_ids if not looks_like("i", ec2_id)]
         if malformed:
-            raise InstanceNotFound(f'Invalid id: "{malformed[0]}"', code="InvalidInstanceID.Malformed")
+            raise InstanceNotFound(f'Invalid id: "{malformed[0][:60]}"', code="InvalidInstanceID.Malformed")
         found = {instance.ec2_id: instance for instance in self.filter(ec2_id__in=ec2_ids)}
         missing = [ec2_id for ec2_id in ec2_ids if ec2_id not in found]
         if len(missing) == 1:
             raise InstanceNotFound(f"The instance ID '{missing[0]}' does not exist")
         if missing:
-            raise InstanceNotFound(f"The instance IDs '{', '.join(missing)}' do not exist")
+            raise InstanceNotFound(f"The instance IDs '{', '.join(missing[:100])}' do not exist")
         return [found[ec2_id] for ec2_id in dict.fromkeys(ec2_ids)]
 
 

@@ -14,6 +14,8 @@ from ec2api.kinds import one
 from ec2api.protocol.errors import ApiError
 from ec2api.registry import Call, Reply, action, unsupported
 from ec2api.tag_specifications import tags_for
+from portal.audit import Actor
+from storage.errors import SnapshotInUse
 from storage.images import (
     NewImage,
     deprecate_image,
@@ -24,7 +26,7 @@ from storage.images import enable_image as enable
 from storage.models import Image, Snapshot
 from storage.registering import copy_image as copy
 from storage.registering import register_image as register
-from storage.snapshot_rows import forget_snapshots
+from storage.snapshots import delete_snapshot
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import BlockDeviceMappingTypeDef, TagSpecificationUnionTypeDef
@@ -123,12 +125,16 @@ def deregister_image(call: Call, *, image_id: str, delete_associated_snapshots: 
         snapshots = list(Snapshot.objects.filter(image_devices__image=row, tenant=call.tenant).distinct())
         deregister_images([row], actor=call.actor)
         if delete_associated_snapshots:
-            for snapshot in snapshots:
-                is_free = not snapshot.image_devices.exists()
-                results.append({"SnapshotId": snapshot.ec2_id, "ReturnCode": "success" if is_free else "skipped"})
-                if is_free:
-                    forget_snapshots([snapshot])
+            results = [{"SnapshotId": each.ec2_id, "ReturnCode": _delete(each, call.actor)} for each in snapshots]
     return {"Return": True, "DeleteSnapshotResults": results}
+
+
+def _delete(snapshot: Snapshot, actor: Actor) -> str:
+    try:
+        delete_snapshot(snapshot, actor=actor)
+    except SnapshotInUse:
+        return "skipped"
+    return "success"
 
 
 @action()

@@ -27,6 +27,7 @@ class _MemberData(TypedDict, total=False):
     shape: str
     locationName: str
     queryName: str
+    documentation: str
 
 
 class _ShapeData(TypedDict, total=False):
@@ -36,6 +37,7 @@ class _ShapeData(TypedDict, total=False):
     required: list[str]
     min: float
     max: float
+    enum: list[str]
 
 
 class _OutputData(TypedDict, total=False):
@@ -66,6 +68,7 @@ class Member:
     shape: Shape
     request_name: str
     reply_name: str
+    documentation: str
 
 
 class Shape:
@@ -77,6 +80,7 @@ class Shape:
         self.required = tuple(data.get("required", ()))
         self.minimum = data.get("min")
         self.maximum = data.get("max")
+        self.words = tuple(data.get("enum", ()))  # of an enumeration
         self._model = model
         self._data = data
 
@@ -129,7 +133,13 @@ class Model:
         return shape
 
     def member(self, name: str, data: _MemberData) -> Member:
-        return Member(name, self.shape(data["shape"]), self._request_name(name, data), data.get("locationName") or name)
+        return Member(
+            name,
+            self.shape(data["shape"]),
+            self._request_name(name, data),
+            data.get("locationName") or name,
+            data.get("documentation", ""),
+        )
 
     def _request_name(self, name: str, data: _MemberData) -> str:
         location = data.get("locationName") or name

@@ -19,6 +19,7 @@ from ec2api.protocol.scalars import CONVERTERS, Convert, quoted
 MAX_FIELDS = 10_000
 MAX_INDEX = 5_000
 MAX_NAME = 255
+MAX_VALUE = 200_000  # user data, the longest that an action takes, is a tenth of it
 
 # Fields of the protocol itself, and of signatures in the query; no operation has a parameter of such a name.
 PROTOCOL_FIELDS = frozenset(
@@ -98,6 +99,10 @@ def _place(node: _Node, spot: Raw, name: str, text: str) -> None:
     """Put one field where it belongs in the tree of raw values; leaves are converted on the way."""
     if len(name) > MAX_NAME:
         raise _unknown(name)
+    if len(text) > MAX_VALUE:
+        raise ApiError(
+            "InvalidParameterValue", f"The value of parameter {quoted(name)} is longer than {MAX_VALUE} characters."
+        )
     key: str | int = ""
     parts = name.split(".")
     last = len(parts) - 1

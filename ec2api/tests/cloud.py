@@ -84,15 +84,15 @@ class Account:
 
 def signed(
     account: Account,
-    fields: Mapping[str, str] | Sequence[tuple[str, str]],
+    fields: Mapping[str, str] | Sequence[tuple[str, str]] | str,
     *,
     method: str = "POST",
     service: str = "ec2",
     presigned: bool = False,
     secret: str = "",
 ) -> HttpResponse:
-    """A request signed by hand, for what boto3 would not send."""
-    query = urlencode(fields)
+    """A request signed by hand, for what boto3 would not send: fields, surrogates among them, or a query as it is."""
+    query = fields if isinstance(fields, str) else urlencode(fields, errors="surrogatepass")
     url = f"{ENDPOINT}/?{query}" if method == "GET" else f"{ENDPOINT}/"
     headers = {} if method == "GET" else {"Content-Type": "application/x-www-form-urlencoded"}
     request = AWSRequest(method, url, data=b"" if method == "GET" else query.encode(), headers=headers)

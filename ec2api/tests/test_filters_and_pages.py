@@ -201,3 +201,14 @@ def test_times_take_a_star_at_their_end_only(ec2, launch, refused):
     assert ids(ec2.describe_instances(Filters=[{"Name": "launch-time", "Values": ["*"]}])) == [instance_id]
     code, message = refused(ec2.describe_instances, Filters=[{"Name": "launch-time", "Values": ["202*"]}])
     assert (code, "202*" in message) == ("InvalidParameterValue", True)
+
+
+def test_interfaces_are_found_by_their_status(ec2, launch):
+    launch()
+
+    def found(status: str) -> int:
+        return len(
+            ec2.describe_network_interfaces(Filters=[{"Name": "status", "Values": [status]}])["NetworkInterfaces"]
+        )
+
+    assert (found("in-use"), found("available"), found("*"), found("")) == (1, 0, 1, 0)

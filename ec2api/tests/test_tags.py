@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ec2api.tests.cloud import signed
 from portal.models import AuditEntry
 
 
@@ -93,7 +94,7 @@ def test_tags_that_are_not_allowed(ec2, launch, refused):
 
     assert refuse(("aws:x", "")) == "InvalidParameterValue"
     assert refuse(("k" * 128, "")) == "InvalidParameterValue"
-    assert refuse(("k", "v" * 256)) == "InvalidParameterValue"
+    assert refuse(("k", "v" * 257)) == "InvalidParameterValue"
     assert refuse(("k", "1"), ("k", "2")) == "InvalidParameterValue"
     ec2.create_tags(Resources=[instance], Tags=[{"Key": f"k{n}", "Value": ""} for n in range(50)])
     assert refuse(("one more", "")) == "TagLimitExceeded"
@@ -105,3 +106,37 @@ def test_a_key_may_be_deleted_once_in_a_request(ec2, launch, refused):
     twice = [{"Key": "a"}, {"Key": "a", "Value": "b"}]
 
     assert refused(ec2.delete_tags, Resources=[instance_id], Tags=twice)[0] == "InvalidParameterValue"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code"),
+    [
+        ("AWS:x", "y", "InvalidParameterValue"),
+        ("", "y", "InvalidParameterValue"),
+        ("x" * 128, "y", "InvalidParameterValue"),
+        ("x", "y" * 257, "InvalidParameterValue"),
+        ("x\x00", "y", "InvalidParameterValue"),
+        ("x", "\x1b[31m", "InvalidParameterValue"),
+        ("\ufffe", "y", "InvalidParameterValue"),
+        ("\ud83d", "y", "MalformedQueryString"),
+    ],
+)
+def test_tags_that_amazon_does_not_take(account, launch, key, value, code):
+    fields = [("Action", "CreateTags"), ("ResourceId.1", launch()[0]), ("Tag.1.Key", key), ("Tag.1.Value", value)]
+
+    response = signed(account, fields)
+
+    assert f"<Code>{code}</Code>".encode() in response.content
+
+
+def test_tags_are_counted_in_characters_and_come_back_as_they_were_sent(ec2, launch):
+    (instance,) = launch()
+    tags = [
+        {"Key": "\U0001f600" * 127, "Value": "\U0001f600" * 256},
+        {"Key": "a\tb\n <&>\"'\r", "Value": "e\u0301 \u202e"},
+    ]
+
+    ec2.create_tags(Resources=[instance], Tags=tags)
+
+    found = ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [instance]}])["Tags"]
+    assert sorted((tag["Key"], tag["Value"]) for tag in found) == sorted((tag["Key"], tag["Value"]) for tag in tags)

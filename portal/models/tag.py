@@ -8,7 +8,7 @@ from portal.models.tenant import Tenant
 
 MAX_TAGS = 50
 MAX_KEY = 127
-MAX_VALUE = 255
+MAX_VALUE = 256
 
 
 class Tag(models.Model):

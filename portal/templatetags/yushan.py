@@ -6,6 +6,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from portal.navigation import menu
+
 register = template.Library()
 
 
@@ -29,6 +31,13 @@ def meter(used: int, limit: int, more: int = 0) -> SafeString:
 def gib(memory_mib: int) -> str:
     """Memory in GiB, with a fraction where there is one."""
     return f"{memory_mib / 1024:.2f}".rstrip("0").rstrip(".")
+
+
+@register.inclusion_tag("portal/_navigation.html", takes_context=True)
+def navigation(context: template.Context, place: str) -> dict[str, object]:
+    """The menu; ``place`` tells one menu of a page from another."""
+    membership = context["request"].membership
+    return {"groups": menu(membership), "section": context.get("section"), "place": place}
 
 
 @register.simple_tag(takes_context=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Iterable
+from typing import Any
 
 from django.db import models
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -59,6 +61,11 @@ class LayerQuerySet(models.QuerySet["Layer"]):
             | Exists(Volume.objects.filter(origin=mine))
             | Exists(Snapshot.objects.filter(layer=mine))
         )
+
+    def only_of(self, volumes: Iterable[int] | models.QuerySet[Any, Any]) -> LayerQuerySet:
+        """The layers that these volumes, by key, are or will be written to, and that nothing else refers to."""
+        mine = self.filter(Q(volume__in=volumes) | Q(volume_next__in=volumes), snapshots=None, volumes_begun=None)
+        return mine.filter(Q(children=None) | Q(children__volume_next__in=volumes)).order_by()
 
 
 class Layer(models.Model):

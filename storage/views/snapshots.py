@@ -24,7 +24,7 @@ from storage.listing import SHARED, YOURS, shown_snapshots, snapshots_seen
 from storage.models import Image, Snapshot, SnapshotState, usable_by
 from storage.registering import register_image
 from storage.sharing import Change, share_snapshot
-from storage.snapshot_rows import delete_snapshot
+from storage.snapshots import delete_snapshot
 from storage.views.image_acts import refused
 
 PER_PAGE = 50
