@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from compute.image_making import Wish
 from ec2api.kinds import KINDS, check_ids, not_found, one
 from ec2api.launches import VOLUME_TYPES
 from ec2api.protocol.errors import ApiError
@@ -93,4 +94,46 @@ def new_device(
         ebs.get("Throughput", defaults.get("throughput")),
         ebs.get("DeleteOnTermination", defaults.get("delete_on_termination", True)),
         bool(ebs.get("Encrypted", defaults.get("is_encrypted", False))) or bool(snapshot and snapshot.is_encrypted),
+    )
+
+
+def wishes_of_create(tenant: Tenant, mappings: Sequence[BlockDeviceMappingTypeDef], attached: set[str]) -> list[Wish]:
+    """What CreateImage asks of single devices: to leave one out, to change one, or to add one."""
+    found = []
+    for mapping in mappings:
+        name = mapping.get("DeviceName", "")
+        if not name:
+            raise missing("BlockDeviceMapping.DeviceName")
+        if any(wish.device_name == name for wish in found):
+            raise ApiError("InvalidBlockDeviceMapping", f"The device {name[:20]} is mapped twice")
+        if "VirtualName" in mapping:
+            continue  # instance store, of which there is none
+        ebs: dict[str, Any] = dict(mapping.get("Ebs") or {})
+        if "NoDevice" in mapping:
+            found.append(Wish(name, is_left_out=True))
+        elif name in attached:
+            found.append(_changed(name, ebs))
+        else:
+            snapshot = snapshot_named(tenant, ebs["SnapshotId"]) if ebs.get("SnapshotId") else None
+            found.append(Wish(name, new=new_device(name, ebs, snapshot)))
+    return found
+
+
+def _changed(name: str, ebs: Mapping[str, Any]) -> Wish:
+    if ebs.get("SnapshotId"):
+        raise ApiError("InvalidBlockDeviceMapping", f"{name[:20]} is a disk of the instance: leave its SnapshotId out")
+    for member in ebs.keys() - MEMBERS | ({"Encrypted"} if ebs.get("Encrypted") else set()):
+        if ebs[member]:
+            raise unsupported(f"The parameter BlockDeviceMapping.Ebs.{member} of CreateImage")
+    if ebs.get("VolumeSize") is not None and not 1 <= ebs["VolumeSize"] <= MAX_GIB:
+        raise ApiError("InvalidParameterValue", f"Volume of {ebs['VolumeSize']}GiB is not between 1 and {MAX_GIB} GiB.")
+    if ebs.get("VolumeType", "gp3") not in VOLUME_TYPES:
+        raise ApiError("InvalidParameterValue", f"Invalid volume type '{ebs['VolumeType'][:40]}'")
+    return Wish(
+        name,
+        size_gib=ebs.get("VolumeSize"),
+        volume_type=ebs.get("VolumeType"),
+        iops=ebs.get("Iops"),
+        throughput=ebs.get("Throughput"),
+        delete_on_termination=ebs.get("DeleteOnTermination"),
     )

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import transaction
 
-from ec2api.image_devices import devices_of_register, own_image
+from compute.image_making import Making
+from compute.image_making import create_image as create
+from ec2api.actions.instances import named
+from ec2api.image_devices import devices_of_register, own_image, wishes_of_create
 from ec2api.kinds import one
 from ec2api.protocol.errors import ApiError
 from ec2api.registry import Call, Reply, action, unsupported
@@ -23,7 +26,7 @@ from storage.images import (
 )
 from storage.images import disable_image as disable
 from storage.images import enable_image as enable
-from storage.models import Image, Snapshot
+from storage.models import Image, Snapshot, Volume
 from storage.registering import copy_image as copy
 from storage.registering import register_image as register
 from storage.snapshots import delete_snapshot
@@ -77,6 +80,32 @@ def login_user_of(snapshot: Snapshot | None) -> str:
     """As of another image that is made of this snapshot; root if there is none."""
     users = Image.objects.filter(root_snapshot=snapshot).values_list("login_user", flat=True)
     return users.first() or "root" if snapshot is not None else "root"
+
+
+@action()
+def create_image(
+    call: Call,
+    *,
+    instance_id: str,
+    name: str,
+    description: str = "",
+    no_reboot: bool = False,
+    block_device_mappings: Sequence[BlockDeviceMappingTypeDef] = (),
+    tag_specifications: Sequence[TagSpecificationUnionTypeDef] = (),
+) -> Reply:
+    """Pending until the snapshots of its disks are complete.  A running guest is restarted for them unless NoReboot."""
+    (instance,) = named(call, [instance_id])
+    image_tags, snapshot_tags = tags_for(tag_specifications, "image", "snapshot")
+    attached = set(Volume.objects.filter(instance_id=instance.ec2_id).values_list("device", flat=True))
+    making = Making(
+        name=name,
+        description=description,
+        wishes=wishes_of_create(call.tenant, block_device_mappings, attached),
+        reboot=not no_reboot,
+        image_tags=image_tags,
+        snapshot_tags=snapshot_tags,
+    )
+    return {"ImageId": create(instance, making, actor=call.actor).ec2_id}
 
 
 @action(ignores=["client_token"])
