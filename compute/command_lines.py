@@ -49,6 +49,38 @@ def run_instances_line(launch: LaunchLine) -> str:
     root = {launch.root_device: launch.root_size_gib} if launch.root_size_gib else {}
     if sizes := {**root, **launch.more_disks}:
         mapping = [{"DeviceName": name, "Ebs": {"VolumeSize": size}} for name, size in sizes.items()]
+        options.append(_option("--block-device-mappings", json.dumps(mapping, separators=(",", ":"))))
+    if launch.user_data_file:
+        options.append(_option("--user-data", f"fileb://{launch.user_data_file}"))
+    elif launch.user_data:
+        options.append(_option("--user-data", launch.user_data))
+    if launch.placement_group:
+        options.append(_option("--placement", json.dumps({"GroupName": launch.placement_group}, separators=(",", ":"))))
+    if launch.tags:
+        options.append(_option("--tag-specifications", _tag_specification(launch.tags)))
+    line = " \\\n  ".join(["aws ec2 run-instances", *options])
+    return line if launch.group_id else "\n".join([*_group_lines(), line])
+
+
+def template_line(template_id: str, number: int) -> str:
+    """The line that launches one instance from a version of a launch template."""
+    return f"aws ec2 run-instances \\\n  {_option('--launch-template', _template(template_id, number))}"
+
+
+def _template(template_id: str, number: int | None) -> str:
+    return f"LaunchTemplateId={template_id}" + (f",Version={number}" if number else "")
+
+
+def _option(name: str, value: str) -> str:
+    """Both as one shell word each; with an equals sign where the value could be taken for an option."""
+    return shlex.join([f"{name}={value}"] if value.startswith("-") else [name, value])
+
+
+def _tag_specification(tags: Mapping[str, str]) -> str:
+    if all(PLAIN.match(text) for pair in tags.items() for text in pair):
+        listed = ",".join(f"{{Key={key},Value={value}}}" for key, value in tags.items())
+        return f"ResourceType=instance,Tags=[{listed}]"
+    rows = [{"Key": key, "Value": value} for key, value in tags.items()]
     return json.dumps([{"ResourceType": "instance", "Tags": rows}], ensure_ascii=False, separators=(",", ":"))
 
 
