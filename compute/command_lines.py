@@ -46,11 +46,9 @@ def run_instances_line(launch: LaunchLine) -> str:
         options.append(_option("--security-group-ids", launch.group_id))
     else:
         options.append(_option("--security-groups", SSH_GROUP))
-    sizes = {launch.root_device: launch.root_size_gib} if launch.root_size_gib else {}
-    if sizes | launch.more_disks:
-        mapping = [
-            {"DeviceName": name, "Ebs": {"VolumeSize": size}} for name, size in (sizes | launch.more_disks).items()
-        ]
+    root = {launch.root_device: launch.root_size_gib} if launch.root_size_gib else {}
+    if sizes := {**root, **launch.more_disks}:
+        mapping = [{"DeviceName": name, "Ebs": {"VolumeSize": size}} for name, size in sizes.items()]
         options.append(_option("--block-device-mappings", json.dumps(mapping, separators=(",", ":"))))
     if launch.user_data_file:
         options.append(_option("--user-data", f"fileb://{launch.user_data_file}"))
