@@ -18,12 +18,12 @@ from compute.verbs import Verb
 from networking.elastic import hold
 from networking.interfaces import interfaces_for, plug_in
 from networking.models import NetworkInterface, SecurityGroup, Subnet
-from operations.models import Operation
+from operations.models import owed
 from operations.tasks import ring
 from portal import audit, quotas
 from portal.audit import Actor
 from portal.errors import CloudError, QuotaExceeded
-from portal.inserting import insert
+from portal.inserting import insert, together, write
 from portal.models import Resource, Tenant
 from portal.tags import add_tags, check_tags
 from scheduling.models import PlacementGroup
@@ -203,11 +203,13 @@ def check_launch(launch: Launch) -> None:
     check_partition(launch.placement_group, launch.partition_number)
 
 
+@together()
 def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
     if launch.existing_interfaces:
         hold(tenant.pk)  # before the ledger of quotas, as everybody who needs both
     asked = {"client_token": launch.client_token or None, "digest": launch.digest, "requester": actor.name}
     (reservation,) = insert([Reservation(tenant=tenant, **asked)])
+    write()  # before all else, since two cannot have the same token
     count = _reserve(tenant, launch)
     disks = checked_disks(launch.disks, zone=launch.subnet.zone)
     home = disks[0].datastore
@@ -223,7 +225,7 @@ def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
         add_tags(tenant, "volume", [volume.ec2_id for volume in volumes], launch.volume_tags)
     if launch.interface_tags:
         add_tags(tenant, "network-interface", [interface.ec2_id for interface in interfaces], launch.interface_tags)
-    Operation.objects.owe(Verb.START, KIND, ids, actor_name=actor.name, params={"launch": True})
+    insert(owed(Verb.START, KIND, ids, actor_name=actor.name, params={"launch": True}))
     audit.record(
         actor, "launch", KIND, ids, tenant=tenant, reservation=reservation.ec2_id, type=launch.instance_type.name
     )

@@ -15,6 +15,7 @@ from compute.states import InstanceState
 from portal import audit
 from portal.audit import Actor
 from portal.errors import CloudError
+from portal.inserting import write
 from portal.models import Tag, Tenant
 from portal.tags import add_tags, check_tags
 from scheduling.models import GROUP_KIND, PlacementGroup, Strategy
@@ -134,6 +135,7 @@ def join(group: PlacementGroup, instances: Sequence[Instance], number: int | Non
     In the caller's transaction, which keeps the group from being deleted or joined by others until it ends.
     """
     _hold(group)
+    write()  # the instances, which may be waiting to be inserted
     numbers = [number] * len(instances)
     if group.partition_count and number is None:
         numbers = _emptiest(group, len(instances))

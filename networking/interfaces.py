@@ -80,11 +80,7 @@ def interfaces_for(
 def carry(interfaces: Sequence[NetworkInterface], groups: Sequence[SecurityGroup]) -> None:
     """Let new interfaces carry these groups."""
     through = NetworkInterface.groups.through
-    insert(
-        through(networkinterface_id=interface.pk, securitygroup_id=group.pk)
-        for interface in interfaces
-        for group in groups
-    )
+    insert(through(networkinterface=interface, securitygroup=group) for interface in interfaces for group in groups)
 
 
 def free_address(subnet: Subnet, wanted: str) -> str:

@@ -73,16 +73,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         Raises IntegrityError if one of the resources has an open operation: supersede it first, or refuse.
         """
         return self.bulk_create(
-            Operation(
-                verb=verb,
-                resource_type=resource_type,
-                resource_id=resource_id,
-                actor_name=actor_name,
-                params=dict(params or {}),
-                lane=lane or lane_of(resource_type, resource_id),
-                is_slow=slow,
-            )
-            for resource_id in resource_ids
+            owed(verb, resource_type, resource_ids, actor_name=actor_name, params=params, lane=lane, slow=slow)
         )
 
     def supersede(self, resource_type: str, resource_ids: Iterable[str]) -> int:
@@ -124,6 +115,29 @@ class OperationQuerySet(models.QuerySet["Operation"]):
                     return operation
             due = self.filter(is_slow=slow).claimable().order_by("due_at", "pk").values_list("pk", flat=True)
         return None
+
+
+def owed(
+    verb: str,
+    resource_type: str,
+    resource_ids: Iterable[str],
+    *,
+    actor_name: str,
+    params: Mapping[str, Any] | None = None,
+    lane: str = "",
+    slow: bool = False,
+) -> Iterator[Operation]:
+    """The rows of ``owe``, for who inserts them together with others."""
+    for resource_id in resource_ids:
+        yield Operation(
+            verb=verb,
+            resource_type=resource_type,
+            resource_id=resource_id,
+            actor_name=actor_name,
+            params=dict(params or {}),
+            lane=lane or lane_of(resource_type, resource_id),
+            is_slow=slow,
+        )
 
 
 def lane_of(resource_type: str, resource_id: str) -> str:

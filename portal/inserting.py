@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import AutoField, Field, Model
 
 Row = TypeVar("Row", bound=Model)
 MAX_PARAMETERS = 32_000  # of one statement, for every database that we know
+
+
+class _Waiting(threading.local):
+    """What is to be inserted together; None when nothing waits."""
+
+    groups: list[_Group] | None = None
+
+
+class _Group(NamedTuple):
+    """New rows of one model."""
+
+    model: type[Model]
+    rows: Sequence[Model]
+    unique: tuple[str, ...]
+    update: tuple[str, ...]
+
+
+_waiting = _Waiting()
 
 
 def insert(rows: Iterable[Row], *, unique: Sequence[str] = (), update: Sequence[str] = ()) -> list[Row]:
@@ -23,28 +43,90 @@ def insert(rows: Iterable[Row], *, unique: Sequence[str] = (), update: Sequence[
     made = list(rows)
     if made:
         model = type(made[0])
+        if _waiting.groups and _point_at_waiting(made[0]):
+            write()
         step = MAX_PARAMETERS // len(_fields(model))
-        for start in range(0, len(made), step):
-            _insert(model, made[start : start + step], tuple(unique), tuple(update))
+        groups = [
+            _Group(model, made[start : start + step], tuple(unique), tuple(update))
+            for start in range(0, len(made), step)
+        ]
+        if _waiting.groups is None:
+            for group in groups:
+                _write([group])
+        else:
+            _waiting.groups += groups
     return made
 
 
-def _insert(model: type[Model], rows: Sequence[Model], unique: tuple[str, ...], update: tuple[str, ...]) -> None:
-    database = connections[DEFAULT_DB_ALIAS]  # itself: to go through ``connection`` for each value takes longer
-    columns = [
-        [field.get_db_prep_save(field.pre_save(row, True), database) for row in rows] for field in _fields(model)
-    ]
-    if len(rows) > 1 and connection.vendor == "postgresql":
-        statement, values = _of_arrays(model, unique, update), columns
-    else:
-        statement = _of_rows(model, len(rows), unique, update)
-        values = [value for row in zip(*columns, strict=True) for value in row]
+@contextmanager
+def together() -> Iterator[None]:
+    """What is inserted within is written at its end, on PostgreSQL: by one statement, where each takes a journey.
+
+    Until then the rows have no keys, and no query finds them; rows that point at them may be inserted, too.
+    """
+    if connection.vendor != "postgresql" or _waiting.groups is not None:
+        yield
+        return
+    _waiting.groups = []
+    try:
+        yield
+        write()
+    finally:
+        _waiting.groups = None
+
+
+def write() -> None:
+    """Write now what waits to be written together."""
+    if _waiting.groups:
+        groups, _waiting.groups = _waiting.groups, []
+        _write(groups)
+
+
+def _point_at_waiting(row: Model) -> bool:
+    return any(
+        getattr(row, field.attname) is None and field.is_cached(row) and field.get_cached_value(row) is not None
+        for field in _pointers(type(row))
+    )
+
+
+def _write(groups: Sequence[_Group]) -> None:
+    statements, values = zip(*map(_statement_of, groups), strict=True)
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(_one_of(statements), [value for each in values for value in each])
         keys = cursor.fetchall()
+    rows = [row for group in groups for row in group.rows]
     for row, (key,) in zip(rows, keys, strict=True):
         row.pk = key
         row._state.adding, row._state.db = False, connection.alias
+
+
+def _statement_of(group: _Group) -> tuple[str, list[Any]]:
+    """The statement that inserts them, and its parameters."""
+    database = connections[DEFAULT_DB_ALIAS]  # itself: to go through ``connection`` for each value takes longer
+    model, rows, unique, update = group
+    for field in _pointers(model):
+        for row in rows:
+            if getattr(row, field.attname) is None and field.is_cached(row) and (of := field.get_cached_value(row)):
+                setattr(row, field.attname, of.pk)  # whose key came after the row was made
+    columns = [
+        [field.get_db_prep_save(field.pre_save(row, True), database) for row in rows] for field in _fields(model)
+    ]
+    if len(rows) > 1 and database.vendor == "postgresql":
+        return _of_arrays(model, unique, update), columns
+    return _of_rows(model, len(rows), unique, update), [value for row in zip(*columns, strict=True) for value in row]
+
+
+def _one_of(statements: Sequence[str]) -> str:
+    """One statement that answers with the keys of all, in order."""
+    if len(statements) == 1:
+        return statements[0]
+    parts = ", ".join(f'"part{n}"("key") AS ({statement})' for n, statement in enumerate(statements))
+    return f"WITH {parts} " + " UNION ALL ".join(f'SELECT "key" FROM "part{n}"' for n in range(len(statements)))  # noqa: S608
+
+
+@cache
+def _pointers(model: type[Model]) -> list[Any]:
+    return [field for field in _fields(model) if field.is_relation]
 
 
 @cache

@@ -51,9 +51,10 @@ def add_tags(tenant: Tenant, resource_type: str, resource_ids: Iterable[str], ta
     )
 
 
-_COUNTED = Prepared(
+_OTHERS = Prepared(
     lambda: (
         Tag.objects.filter(resource_id__in=slots("ids"))
+        .exclude(key__in=slots("keys"))
         .exclude(key__startswith=SYSTEM)
         .order_by()
         .values_list("resource_id")
@@ -65,7 +66,11 @@ _COUNTED = Prepared(
 def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping[str, str]) -> None:
     """Set tags on resources given as (type, id), replacing values of keys that are there.  In a transaction."""
     check_tags(tags)
-    ids = [resource_id for _kind, resource_id in resources]
+    for resource_id, others in sorted(_OTHERS(ids=[resource_id for _kind, resource_id in resources], keys=list(tags))):
+        if others + len(tags) > MAX_TAGS:
+            text = _("%(id)s would have %(count)s tags; a resource takes %(most)s: delete some first")
+            values = {"id": resource_id, "count": others + len(tags), "most": MAX_TAGS}
+            raise CloudError(text % values, code="TagLimitExceeded")
     insert(
         [
             Tag(tenant=tenant, resource_type=kind, resource_id=resource_id, key=key, value=value)
@@ -75,11 +80,6 @@ def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping
         unique=["resource_id", "key"],
         update=["value"],
     )
-    for resource_id, count in sorted(_COUNTED(ids=ids)):
-        if count > MAX_TAGS:
-            text = _("%(id)s would have %(count)s tags; a resource takes %(most)s: delete some first")
-            values = {"id": resource_id, "count": count, "most": MAX_TAGS}
-            raise CloudError(text % values, code="TagLimitExceeded")
 
 
 def delete_tags(tenant: Tenant, resource_ids: Sequence[str], tags: Mapping[str, str | None] | None) -> None:

@@ -16,6 +16,7 @@ from ec2api.protocol.errors import ApiError
 from ec2api.registry import Call, Reply, action
 from ec2api.tag_specifications import tags_of_list
 from portal import audit
+from portal.inserting import together
 from portal.models import Tag
 from portal.tags import delete_tags as forget_tags
 from portal.tags import set_tags
@@ -53,7 +54,7 @@ def _record(call: Call, verb: str, targets: Sequence[tuple[str, str]], keys: Seq
 def create_tags(call: Call, *, resources: Sequence[str], tags: Sequence[TagTypeDef]) -> Reply:
     """Values of keys that are there are replaced."""
     wanted = tags_of_list(tags)
-    with transaction.atomic():
+    with transaction.atomic(), together():
         targets = _targets(call, resources)
         set_tags(call.tenant, targets, wanted)
         _record(call, "tag", targets, list(wanted))

@@ -92,7 +92,7 @@ def test_a_launch_takes_as_many_queries_for_thirty_as_for_one(launch):
     of_one = queries(launch)
 
     assert queries(lambda: launch(30)) <= of_one + 1  # one ring of the bell for each worker
-    assert of_one <= 23
+    assert of_one <= (16 if connection.vendor == "postgresql" else 20)  # which inserts rows together
 
 
 def test_changes_take_as_many_queries_for_thirty_as_for_one(ec2, launch):

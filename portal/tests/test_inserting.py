@@ -6,8 +6,8 @@ import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from portal.inserting import insert
-from portal.models import AuditEntry, Tag
+from portal.inserting import insert, together
+from portal.models import AuditEntry, Tag, Tenant
 
 pytestmark = pytest.mark.django_db
 
@@ -64,3 +64,49 @@ def test_many_rows_are_inserted_by_several_statements(tenant):
     made = insert(tag(tenant, n) for n in range(7000))
 
     assert Tag.objects.count() == len({row.pk for row in made}) == 7000
+
+
+def test_what_is_inserted_together_is_there_at_the_end(tenant):
+    with transaction.atomic(), CaptureQueriesContext(connection) as captured, together():
+        tags = insert(tag(tenant, n) for n in range(3))
+        entries = insert([AuditEntry(tenant=tenant, who="a", door="api", verb="x")])
+
+    assert len(captured) == (1 if connection.vendor == "postgresql" else 2)
+    assert [Tag.objects.get(pk=row.pk).resource_id for row in tags] == ["i-0", "i-1", "i-2"]
+    assert AuditEntry.objects.get(verb="x").pk == entries[0].pk
+
+
+def test_rows_that_point_at_waiting_ones_come_after_them():
+    with transaction.atomic(), together():
+        (neighbour,) = insert([Tenant(name="neighbour")])
+        (theirs,) = insert([tag(neighbour, 1)])
+
+    assert Tag.objects.get(pk=theirs.pk).tenant == neighbour
+
+
+def test_nothing_is_left_of_what_failed_on_the_way(tenant):
+    def fail() -> None:
+        with transaction.atomic(), together():
+            insert([tag(tenant, 1)])
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+
+    insert([tag(tenant, 2)])
+
+    assert [row.resource_id for row in Tag.objects.all()] == ["i-2"]
+
+
+def test_what_was_there_already_is_noticed_at_the_end(tenant):
+    insert([tag(tenant, 1)])
+
+    def insert_both() -> None:
+        with transaction.atomic(), together():
+            insert([tag(tenant, 1)])
+            insert([tag(tenant, 2)])
+
+    with pytest.raises(IntegrityError):
+        insert_both()
+
+    assert Tag.objects.count() == 1
