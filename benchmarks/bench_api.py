@@ -7,11 +7,9 @@ parsing is measured.  The servers take turns within each round; what is printed 
 from __future__ import annotations
 
 import json
-import os
 import re
 import statistics
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from urllib.parse import urlencode
@@ -20,9 +18,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from benchmarks.servers import Server, moto, this_cloud
-from scripts.console import Stop
-from scripts.postgres import private_cluster
+from benchmarks.servers import Server, all_three
 
 ROUNDS = 5
 EACH = {"RunInstances": 20, "DescribeInstances by id": 40, "CreateTags": 40}  # requests a round
@@ -123,13 +119,7 @@ def compare(clients: list[Client]) -> None:
 
 
 def main() -> None:
-    with ExitStack() as stack:
-        servers = [stack.enter_context(moto()), stack.enter_context(this_cloud("yushan on SQLite"))]
-        try:
-            url = os.environ.get("DATABASE_URL") or stack.enter_context(private_cluster(durable=True))
-            servers.append(stack.enter_context(this_cloud("yushan on PostgreSQL", url)))
-        except Stop as reason:
-            print(f"# without PostgreSQL: {reason}")
+    with all_three() as servers:
         clients = [Client(server) for server in servers]
         compare(clients)
     names = clients[0].medians

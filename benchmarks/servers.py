@@ -10,10 +10,13 @@ import tempfile
 import time
 import venv
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+
+from scripts.console import Stop
+from scripts.postgres import private_cluster
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCH_ENV = ROOT / ".venv-bench"
@@ -67,12 +70,13 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def this_cloud(name: str, database_url: str = "") -> Iterator[Server]:
-    """One web process, 100 simulated hosts, no worker: rows are made, nothing is carried out."""
+def this_cloud(name: str, database_url: str = "", *, hosts: int = 100) -> Iterator[Server]:
+    """One web process, simulated hosts, no worker: rows are made, nothing is carried out."""
     with tempfile.TemporaryDirectory(prefix="yushan-bench-") as directory:
         port = free_port()
-        env = {**os.environ, "DATA_DIR": directory, "PORT": str(port), "HOSTS": "simulated:100"}
-        env |= {"DEMO": "1", "DEMO_INSTANCES": "10000", "DATABASE_URL": database_url, "LOG_LEVEL": "WARNING"}
+        env = {**os.environ, "DATA_DIR": directory, "PORT": str(port), "HOSTS": f"simulated:{hosts}"}
+        env |= {"DEMO": "1", "DEMO_INSTANCES": "20000", "DATABASE_URL": database_url, "LOG_LEVEL": "WARNING"}
+        env |= {"API_READS_PER_S": "0", "API_WRITES_PER_S": "0", "API_INSTANCES_PER_S": "0"}  # no limits
         for step in (["migrate", "-v0"], ["bootstrap"]):
             subprocess.run([sys.executable, "manage.py", *step], cwd=ROOT, env=env, check=True, capture_output=True)
         lines = (Path(directory) / "demo.env").read_text().splitlines()
@@ -80,6 +84,19 @@ def this_cloud(name: str, database_url: str = "") -> Iterator[Server]:
         command = [sys.executable, "-m", "uvicorn", "portal.asgi:application", "--port", str(port)]
         with running([*command, "--log-level", "warning"], port, env, Path(directory) / "web.log"):
             yield Server(name, port, keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
+
+
+@contextmanager
+def all_three(*, hosts: int = 100) -> Iterator[list[Server]]:
+    """moto; this cloud on SQLite; on PostgreSQL where there is one: DATABASE_URL, or a durable cluster of its own."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(moto()), stack.enter_context(this_cloud("yushan on SQLite", hosts=hosts))]
+        try:
+            url = os.environ.get("DATABASE_URL") or stack.enter_context(private_cluster(durable=True))
+            servers.append(stack.enter_context(this_cloud("yushan on PostgreSQL", url, hosts=hosts)))
+        except Stop as reason:
+            print(f"# without PostgreSQL: {reason}")
+        yield servers
 
 
 @contextmanager

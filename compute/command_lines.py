@@ -26,6 +26,7 @@ class LaunchLine:
     user_data_file: str = ""
     root_device: str = ""
     root_size_gib: int | None = None
+    more_disks: Mapping[str, int] = field(default_factory=dict)  # sizes by device
     tags: Mapping[str, str] = field(default_factory=dict)
     placement_group: str = ""
     template_id: str = ""  # what is said beside it goes over what the template says
@@ -45,8 +46,9 @@ def run_instances_line(launch: LaunchLine) -> str:
         options.append(_option("--security-group-ids", launch.group_id))
     else:
         options.append(_option("--security-groups", SSH_GROUP))
-    if launch.root_size_gib:
-        mapping = [{"DeviceName": launch.root_device, "Ebs": {"VolumeSize": launch.root_size_gib}}]
+    root = {launch.root_device: launch.root_size_gib} if launch.root_size_gib else {}
+    if sizes := {**root, **launch.more_disks}:
+        mapping = [{"DeviceName": name, "Ebs": {"VolumeSize": size}} for name, size in sizes.items()]
         options.append(_option("--block-device-mappings", json.dumps(mapping, separators=(",", ":"))))
     if launch.user_data_file:
         options.append(_option("--user-data", f"fileb://{launch.user_data_file}"))

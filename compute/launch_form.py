@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from compute.command_lines import LaunchLine
+from compute.devices import free_name
 from compute.launching import MAX_COUNT, MAX_USER_DATA, Launch
 from compute.logging_in import opens_ssh, rule_words
 from compute.models import InstanceType, KeyPair
@@ -26,6 +27,7 @@ from portal.models.tag import MAX_VALUE
 from portal.quota_views import Meter, meters
 from scheduling.models import PlacementGroup
 from storage.models import Image, ImageState, launchable_by
+from storage.services import NewDisk, default_datastore, image_disks
 
 LAUNCHED = (Resource.INSTANCES, Resource.VCPUS, Resource.MEMORY_MIB, Resource.VOLUMES, Resource.VOLUME_GIB)
 NEW_GROUP = "new"
@@ -71,6 +73,9 @@ class TypeField(TypeChoice):
         ) % {**values, "disk": kind.disk_gib}
 
 
+MOST_DISKS, MOST_GIB = 8, 16384
+
+
 class LaunchForm(forms.Form):
     """Bound to one tenant: what it offers is the tenant's own."""
 
@@ -99,6 +104,12 @@ class LaunchForm(forms.Form):
         min_value=1,
         max_value=16384,
         help_text=gettext_lazy("Empty: as large as the size says."),
+    )
+    more_disks = forms.CharField(
+        label=gettext_lazy("More disks (GiB)"),
+        required=False,
+        max_length=60,
+        help_text=gettext_lazy("The size of each, such as 10, 50. They are deleted with their instance."),
     )
     user_data = forms.CharField(
         label=gettext_lazy("User data"),
@@ -164,6 +175,28 @@ class LaunchForm(forms.Form):
         opening = [group for group in self.groups if any(opens_ssh(rule) for rule in group.rules.all())]
         return min(opening, key=lambda group: len(group.rules.all())).ec2_id if opening else NEW_GROUP
 
+    def clean_more_disks(self) -> list[int]:
+        words = str(self.cleaned_data["more_disks"]).replace(",", " ").split()
+        if not all(word.isascii() and word.isdecimal() and 1 <= int(word) <= MOST_GIB for word in words):
+            raise ValidationError(_("Write the size of each disk as a whole number of GiB, such as 10, 50."))
+        if len(words) > MOST_DISKS:
+            raise ValidationError(_("At most %(most)s more disks can be asked for here.") % {"most": MOST_DISKS})
+        return [int(word) for word in words]
+
+    def disks(self, image: Image) -> list[NewDisk]:
+        """Those of the image beside the root disk, and the new ones under the next free names."""
+        found = image_disks(image)
+        for size_gib in self.known.get("more_disks") or ():
+            device = free_name(image.root_device_name, [disk.device for disk in found])
+            found.append(NewDisk(device=device, size_gib=size_gib, datastore=default_datastore()))
+        return found
+
+    def new_disks(self, image: Image) -> dict[str, int]:
+        """Names and sizes of those that do not come with the image."""
+        if not self.known.get("more_disks"):
+            return {}
+        return {disk.device: disk.size_gib for disk in self.disks(image)[image.more_devices :]}
+
     def clean_user_data(self) -> str:
         # Browsers send a textarea's lines with CR LF, which no interpreter line survives.
         return str(self.cleaned_data["user_data"]).replace("\r\n", "\n")
@@ -208,13 +241,14 @@ class LaunchForm(forms.Form):
         kind, image, count = values.get("instance_type"), values.get("image"), values.get("count")
         if kind is None or image is None or not count:
             return {}
+        more = values.get("more_disks") or []
         disk_gib = values.get("root_size_gib") or max(kind.disk_gib, image.size_gib)
         each = {
             Resource.INSTANCES: 1,
             Resource.VCPUS: kind.vcpus,
             Resource.MEMORY_MIB: kind.memory_mib,
-            Resource.VOLUMES: 1,
-            Resource.VOLUME_GIB: disk_gib,
+            Resource.VOLUMES: 1 + image.more_devices + len(more),
+            Resource.VOLUME_GIB: disk_gib + sum(more) + sum(disk.size_gib for disk in image_disks(image)),
         }
         return {resource: amount * count for resource, amount in each.items()}
 
@@ -235,6 +269,7 @@ class LaunchForm(forms.Form):
             digest=self.digest(),
             instance_tags={"Name": values["name"]} if values["name"] else {},
             root_size_gib=values["root_size_gib"],
+            more_disks=self.disks(values["image"]) if values["more_disks"] else None,
         )
 
     def token(self) -> str:
@@ -275,6 +310,7 @@ class LaunchForm(forms.Form):
             user_data_file=upload,
             root_device=image.root_device_name,
             root_size_gib=values.get("root_size_gib"),
+            more_disks=self.new_disks(image),
             tags={"Name": values["name"]} if values.get("name") else {},
             template_id=values.get("template", ""),
             template_version=values.get("template_version"),

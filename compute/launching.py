@@ -23,6 +23,7 @@ from operations.tasks import ring
 from portal import audit, quotas
 from portal.audit import Actor
 from portal.errors import CloudError, QuotaExceeded
+from portal.inserting import insert
 from portal.models import Resource, Tenant
 from portal.tags import add_tags, check_tags
 from scheduling.models import PlacementGroup
@@ -205,13 +206,12 @@ def check_launch(launch: Launch) -> None:
 def _launch(tenant: Tenant, launch: Launch, actor: Actor) -> Launched:
     if launch.existing_interfaces:
         hold(tenant.pk)  # before the ledger of quotas, as everybody who needs both
-    reservation = Reservation.objects.create(
-        tenant=tenant, client_token=launch.client_token or None, digest=launch.digest, requester=actor.name
-    )
+    asked = {"client_token": launch.client_token or None, "digest": launch.digest, "requester": actor.name}
+    (reservation,) = insert([Reservation(tenant=tenant, **asked)])
     count = _reserve(tenant, launch)
     disks = checked_disks(launch.disks, zone=launch.subnet.zone)
     home = disks[0].datastore
-    instances = Instance.objects.bulk_create(_instance(tenant, launch, reservation, home, n) for n in range(count))
+    instances = insert(_instance(tenant, launch, reservation, home, n) for n in range(count))
     ids = ids_of(instances)
     volumes = create_launch_volumes(tenant, ids, disks, zone=launch.subnet.zone)
     interfaces = _interfaces(launch, ids, actor)

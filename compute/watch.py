@@ -20,6 +20,7 @@ from operations.models import Heartbeat
 from operations.tasks import ask_for_signs, sweep
 from storage.collecting import collect
 from storage.models import Datastore
+from storage.uploads import sweep_uploads
 from storage.watching import look_at, measure
 
 logger = logging.getLogger(__name__)
@@ -133,6 +134,7 @@ class StorageWatch(threading.Thread):
                         compact_long_chains()
                     measured_at = time.monotonic() if is_due else measured_at
                     collect()
+                    sweep_uploads()
                 except Exception:
                     logger.exception("the watch of datastores goes on")
                 self._over.wait(DATASTORES_EVERY_S)

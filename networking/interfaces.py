@@ -15,6 +15,7 @@ from networking.models import NetworkInterface, SecurityGroup, Subnet, new_attac
 from portal import audit
 from portal.audit import Actor
 from portal.errors import CloudError, NotFound
+from portal.inserting import insert
 from portal.models import Tag
 from portal.tags import add_tags, check_tags
 
@@ -56,7 +57,7 @@ def interfaces_for(
     private, public = addresses(subnet, len(instance_ids), is_public=is_public)
     if private_ip:
         private = [free_address(subnet, private_ip)]
-    made = NetworkInterface.objects.bulk_create(
+    made = insert(
         NetworkInterface(
             tenant_id=subnet.tenant_id,
             subnet=subnet,
@@ -79,7 +80,7 @@ def interfaces_for(
 def carry(interfaces: Sequence[NetworkInterface], groups: Sequence[SecurityGroup]) -> None:
     """Let new interfaces carry these groups."""
     through = NetworkInterface.groups.through
-    through.objects.bulk_create(
+    insert(
         through(networkinterface_id=interface.pk, securitygroup_id=group.pk)
         for interface in interfaces
         for group in groups

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from portal.inserting import insert
 from portal.models import AuditEntry, Tenant, User
 
 
@@ -42,7 +43,7 @@ def record(
     actor: Actor, verb: str, resource_type: str, resource_ids: Iterable[str], *, tenant: Tenant | None, **detail: object
 ) -> None:
     """Add one entry for each resource, in the caller's transaction."""
-    AuditEntry.objects.bulk_create(
+    insert(
         AuditEntry(
             tenant=tenant,
             user=actor.user,

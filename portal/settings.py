@@ -41,6 +41,9 @@ DETACH_GRACE_S = env_float("DETACH_GRACE_S", 30)
 LAYERS_AT_MOST = env_int("LAYERS_AT_MOST", 8)
 REBOOT_GRACE_S = env_float("REBOOT_GRACE_S", 240)
 LAYER_GRACE_S = env_float("LAYER_GRACE_S", 60)
+IMPORT_MAX_GIB = env_int("IMPORT_MAX_GIB", 64)
+IMPORT_FROM = env_list("IMPORT_FROM")  # networks, beside the public ones, that images may be fetched from
+UPLOAD_WAITS_H = env_float("UPLOAD_WAITS_H", 24)
 WATCH_INTERVAL_S = env_float("WATCH_INTERVAL_S", 1)
 
 INSTALLED_APPS = [

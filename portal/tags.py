@@ -10,6 +10,7 @@ from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from portal.errors import CloudError
+from portal.inserting import insert
 from portal.models import Tag, Tenant
 from portal.models.tag import MAX_KEY, MAX_TAGS, MAX_VALUE
 from portal.prepared import Prepared, slots
@@ -43,7 +44,7 @@ def add_tags(tenant: Tenant, resource_type: str, resource_ids: Iterable[str], ta
 
     What tenants ask for is checked by ``check_tags`` before; the cloud's own keys are taken, too.
     """
-    Tag.objects.bulk_create(
+    insert(
         Tag(tenant=tenant, resource_type=resource_type, resource_id=resource_id, key=key, value=value)
         for resource_id in resource_ids
         for key, value in tags.items()
@@ -65,15 +66,14 @@ def set_tags(tenant: Tenant, resources: Sequence[tuple[str, str]], tags: Mapping
     """Set tags on resources given as (type, id), replacing values of keys that are there.  In a transaction."""
     check_tags(tags)
     ids = [resource_id for _kind, resource_id in resources]
-    Tag.objects.bulk_create(
+    insert(
         [
             Tag(tenant=tenant, resource_type=kind, resource_id=resource_id, key=key, value=value)
             for kind, resource_id in sorted(resources)  # in one order, or two at once could wait for each other
             for key, value in sorted(tags.items())
         ],
-        update_conflicts=True,
-        unique_fields=["resource_id", "key"],
-        update_fields=["value"],
+        unique=["resource_id", "key"],
+        update=["value"],
     )
     for resource_id, count in sorted(_COUNTED(ids=ids)):
         if count > MAX_TAGS:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("switch-language/", switch_language, name="switch-language"),
     path("", include("portal.account_urls")),
     path("", include("compute.urls")),
+    path("", include("storage.urls")),
     path("admin/", admin.site.urls),
 ]
 handler400 = bad_request

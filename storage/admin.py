@@ -18,7 +18,7 @@ from portal.actors import actor_of
 from portal.admin_site import JSON_OBJECTS, Page, ReadOnly, audits_itself
 from portal.audit import Door
 from storage.images import deregister_images
-from storage.models import Datastore, Image, Orphan, Volume
+from storage.models import Datastore, Image, Layer, Orphan, Snapshot, Volume
 from storage.orphans import remove_orphans
 
 SHOWN = 20
@@ -207,3 +207,22 @@ class VolumeAdmin(ReadOnly, Page):
     list_filter = ["state", "datastore", "zone", "tenant"]
     list_select_related = ["tenant", "datastore"]
     search_fields = ["ec2_id", "instance_id"]
+
+
+@admin.register(Snapshot)
+class SnapshotAdmin(ReadOnly, Page):
+    list_display = ["ec2_id", "tenant", "state", "progress", "size_gib", "volume_id", "is_public", "started_at"]
+    list_filter = ["state", "is_public", "is_encrypted", "tenant"]
+    list_select_related = ["tenant"]
+    search_fields = ["ec2_id", "volume_id", "description"]
+
+
+@admin.register(Layer)
+class LayerAdmin(ReadOnly, Page):
+    """The files behind volumes and snapshots; those that nothing refers to go by themselves."""
+
+    list_display = ["name", "datastore", "parent", "size_gib", "used_bytes", "promised_gib", "made_at", "unused_since"]
+    list_filter = ["datastore"]
+    list_select_related = ["datastore", "parent"]
+    search_fields = ["name"]
+    exclude = ["key"]

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from portal import quotas
 from portal.errors import CloudError
+from portal.inserting import insert
 from portal.models import Resource, Tag, Tenant
 from portal.prepared import PreparedUpdate, slot
 from storage.models import (
@@ -152,7 +153,7 @@ def create_launch_volumes(
         promise(datastore, gib)
     now = timezone.now()
     keys = _new_keys(disks, len(instance_ids))
-    return Volume.objects.bulk_create(
+    return insert(
         Volume(
             tenant=tenant,
             datastore=disk.datastore,

@@ -236,3 +236,22 @@ def test_the_command_line_makes_the_group_first_if_there_is_none():
         "--tag-specifications",
         "ResourceType=instance,Tags=[{Key=Name,Value=web}]",
     ]
+
+
+def test_more_disks_are_launched_with_it(page, filled, settle):
+    answer = page.post(LAUNCH, {**filled, "more_disks": "10, 2"})
+    assert answer.status_code == 302
+    settle()
+
+    sizes = dict(Volume.objects.values_list("device", "size_gib"))
+    assert {name: sizes[name] for name in ("/dev/sdf", "/dev/sdg")} == {"/dev/sdf": 10, "/dev/sdg": 2}
+    preview = page.post(reverse("launch-preview"), {**filled, "more_disks": "10 2"}).content.decode()
+    assert "/dev/sdg" in preview
+
+
+@pytest.mark.parametrize("asked", ["ten", "0", "1 2 3 4 5 6 7 8 9", "-1"])
+def test_disks_that_cannot_be_are_refused_beside_the_field(page, filled, asked):
+    answer = page.post(LAUNCH, {**filled, "more_disks": asked})
+
+    assert answer.status_code == 422
+    assert 'id="id_more_disks_error"' in answer.content.decode()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import TagTypeDef
 
 Row = TypeVar("Row")
-MANY = 500  # beyond so many ids a query asks for all of the tenant instead: databases take only so many parameters
+MANY = 1000  # a page: beyond so many ids a query asks for all of the tenant instead
 
 Tags = Mapping[str, Sequence["TagTypeDef"]]
 

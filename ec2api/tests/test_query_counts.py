@@ -38,7 +38,7 @@ DESCRIBES = {
     "describe_dhcp_options": 3,
     "describe_vpc_endpoints": 1,
     "describe_key_pairs": 3,
-    "describe_images": 3,
+    "describe_images": 4,
     "describe_instance_types": 2,
     "describe_tags": 2,
     "describe_launch_templates": 3,

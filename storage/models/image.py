@@ -21,6 +21,7 @@ class ImageState(models.TextChoices):
     PENDING = "pending", _("pending")
     AVAILABLE = "available", _("available")
     FAILED = "failed", _("failed")
+    DISABLED = "disabled", _("disabled")
     DEREGISTERED = "deregistered", _("deregistered")
 
 
@@ -113,6 +114,10 @@ class ImageDevice(models.Model):
         return f"{self.image_id} {self.device_name}"
 
 
+def new_upload_id() -> str:
+    return new_id("upload")
+
+
 class UploadState(models.TextChoices):
     RECEIVING = "receiving", _("receiving")
     RECEIVED = "received", _("received")  # an operation makes it an image
@@ -121,15 +126,21 @@ class UploadState(models.TextChoices):
 
 
 class Upload(models.Model):
-    """A file that somebody sends, in parts, to become an image; ``offset`` is how much of it has arrived."""
+    """A file that becomes an image: somebody sends it in parts, or it is fetched from a URL.
 
-    ec2_id = models.CharField(max_length=40, unique=True, editable=False)  # "upload-..."
+    ``offset`` is about how much of it has arrived; how much exactly, the file itself says.
+    """
+
+    ec2_id = models.CharField(max_length=40, unique=True, default=new_upload_id, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="uploads")
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     datastore = models.ForeignKey(Datastore, on_delete=models.PROTECT, related_name="uploads")
     image = models.OneToOneField(Image, null=True, blank=True, on_delete=models.SET_NULL, related_name="upload")
     file_name = models.CharField(max_length=255, blank=True)  # as the sender calls it; shown, never believed
-    size_bytes = models.PositiveBigIntegerField()
+    url = models.TextField(blank=True)  # where we fetch it; empty: it is sent to us
+    validator = models.CharField(max_length=300, blank=True)  # ETag or date of what is at the URL
+    sha256 = models.CharField(max_length=64, blank=True)  # what the file is expected to have
+    size_bytes = models.PositiveBigIntegerField(default=0)  # 0: not known yet
     offset = models.PositiveBigIntegerField(default=0)
     promised_gib = models.PositiveIntegerField(default=0)  # of the datastore, as long as the file is there
     state = models.CharField(max_length=12, choices=UploadState.choices, default=UploadState.RECEIVING)
@@ -144,3 +155,8 @@ class Upload(models.Model):
 
     def __str__(self) -> str:
         return self.ec2_id
+
+    @property
+    def path(self) -> str:
+        """Of the file, in the datastore."""
+        return f"uploads/{self.ec2_id}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
-from portal import quotas
-from portal.models import Resource, Tenant
+from portal.models import Quota, Resource, Tenant
 from storage.models import Datastore, Image, ImageDevice, ImageState, Layer, Snapshot, SnapshotState
 
 
@@ -20,16 +19,20 @@ def make_snapshot(tenant: Tenant | None = None, *, size_gib: int = 1, **fields: 
     """A completed one of a layer of its own; a tenant's is counted."""
     layer = Layer.objects.create(datastore=make_datastore(), size_gib=size_gib, made_at=timezone.now())
     values = {"state": SnapshotState.COMPLETED, "progress": 100, "completed_at": timezone.now(), **fields}
-    with transaction.atomic():
-        if tenant is not None:
-            quotas.reserve(tenant, {Resource.SNAPSHOTS: 1})
-        return Snapshot.objects.create(tenant=tenant, layer=layer, size_gib=size_gib, **values)
+    _count(tenant, Resource.SNAPSHOTS)
+    return Snapshot.objects.create(tenant=tenant, layer=layer, size_gib=size_gib, **values)
+
+
+def _count(tenant: Tenant | None, resource: str) -> None:
+    """Keep the ledger of quotas true."""
+    Quota.objects.filter(tenant=tenant, resource=resource).update(used=F("used") + 1)
 
 
 def make_image(name: str, tenant: Tenant | None = None, **fields: object) -> Image:
     """An available one with a root disk of 1 GiB."""
     snapshot = make_snapshot(tenant)
     values = {"state": ImageState.AVAILABLE, "root_snapshot": snapshot, **fields}
+    _count(tenant, Resource.IMAGES)
     image = Image.objects.create(tenant=tenant, name=name, **values)
     ImageDevice.objects.create(image=image, device_name=image.root_device_name, snapshot=snapshot, size_gib=1)
     return image
