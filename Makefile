@@ -28,7 +28,8 @@ test: test-setup
 test-quick: test-setup
 	@$(PYTHON) -m scripts.check --quick
 
-test-all: test
+test-all: test-setup
+	@$(PYTHON) -m scripts.check --all
 
 bench: test-setup
 	@$(PYTHON) -m benchmarks

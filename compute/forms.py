@@ -15,6 +15,7 @@ from compute.states import InstanceState
 from portal.models import Tenant
 from portal.models.tag import MAX_KEY, MAX_VALUE
 from scheduling.models import Strategy
+from storage.images import MAX_DESCRIPTION
 
 
 class SearchForm(forms.Form):
@@ -150,3 +151,23 @@ class PlacementGroupForm(forms.Form):
 
     def __init__(self, data: Any = None) -> None:
         super().__init__(data, label_suffix="")
+
+
+class MakeImageForm(forms.Form):
+    """An image of an instance; ``reboot`` is for a running one."""
+
+    name = forms.CharField(
+        label=_("Name"), min_length=3, max_length=128, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    description = forms.CharField(label=_("Description"), required=False, max_length=MAX_DESCRIPTION)
+    reboot = forms.BooleanField(
+        label=_("Shut it down for a moment"),
+        required=False,
+        initial=True,
+        help_text=_(
+            "What its guest has not written to its disks yet is in the image then. It is started again by itself."
+        ),
+    )
+
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data, auto_id="image_%s", label_suffix="")

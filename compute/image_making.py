@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from compute.models import Instance
-from compute.snapshots import snapshot_instance
+from compute.snapshots import check_state, snapshot_instance
 from portal.audit import Actor
 from portal.errors import CloudError
 from storage.images import NewDevice, NewImage, check_image
@@ -53,6 +53,7 @@ def create_image(instance: Instance, making: Making, *, actor: Actor) -> Image:
     With ``reboot`` a running guest is shut down for them and started again, so that what it has not written yet is in
     them.  Raises CloudError or QuotaExceeded, and then nothing was written.
     """
+    check_state(instance)  # before its disks are missed
     root = instance.image.root_device_name
     wanted = NewImage(
         name=making.name,

@@ -127,15 +127,20 @@ def snapshot_instance(
     """
     hold_volumes(Volume.objects.filter(pk__in=[volume.pk for volume in volumes]))  # before the instance, as elsewhere
     [now] = Instance.objects.filter(pk=instance.pk).select_for_update(of=("self",)).select_related("tenant")
-    if now.state not in (S.RUNNING, S.STOPPED):
-        text = _("The instance '%(id)s' is %(state)s; snapshots are taken of one that is running or stopped.")
-        raise IncorrectState(text % {"id": now, "state": now.get_state_display()})
+    check_state(now)
     off = reboot and now.state == S.RUNNING
     if off:
         _owe_restart(now, actor)
     return snapshot_volumes(
         volumes, actor=actor, description=description, tags=tags, copy_tags=copy_tags, with_guest_off=off
     )
+
+
+def check_state(instance: Instance) -> None:
+    """Raises IncorrectState unless snapshots may be taken of it."""
+    if instance.state not in (S.RUNNING, S.STOPPED):
+        text = _("The instance '%(id)s' is %(state)s; snapshots are taken of one that is running or stopped.")
+        raise IncorrectState(text % {"id": instance, "state": instance.get_state_display()})
 
 
 def _owe_restart(instance: Instance, actor: Actor) -> None:

@@ -5,6 +5,7 @@ from django.urls import path
 from compute.views import (
     addresses,
     instance,
+    instance_image,
     instances,
     key_pairs,
     launch,
@@ -29,6 +30,7 @@ urlpatterns = [
     path("instances/<str:ec2_id>/tags/remove/", instance.remove_tag, name="instance-remove-tag"),
     path("instances/<str:ec2_id>/attributes/", instance.attributes, name="instance-attributes"),
     path("instances/<str:ec2_id>/template/", launch_templates.from_instance, name="instance-template"),
+    path("instances/<str:ec2_id>/image/", instance_image.make, name="instance-image"),
     path("launch-templates/", launch_templates.launch_template_list, name="launch-templates"),
     path("launch-templates/save/", launch_templates.save, name="launch-template-save"),
     path("launch-templates/<str:ec2_id>/", launch_templates.launch_template_detail, name="launch-template"),

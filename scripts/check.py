@@ -1,4 +1,4 @@
-"""All checks and tests in order, up to the first that fails: `make test`; `make test-quick` with --quick.
+"""All checks and tests in order, up to the first that fails: `make test`; with --quick or --all the other two.
 
 They run beside a cloud that is up: with a DATA_DIR of their own, and without the knobs and keys of the caller's shell.
 """
@@ -30,10 +30,13 @@ class Step:
     command: Sequence[str]
     is_quick: bool = True
     counts: bool = False  # a run of pytest, whose tests are added up
+    is_long: bool = False  # for test-all alone
+    has_fewer_examples: bool = False  # of each property, but in test-all
 
 
-def pytest(name: str, *arguments: str, before: Sequence[str] = (), is_quick: bool = False) -> Step:
-    return Step(name, [*before, PYTHON, "-m", "pytest", *arguments], is_quick=is_quick, counts=True)
+def pytest(name: str, *arguments: str, before: Sequence[str] = (), **more: bool) -> Step:
+    command = [*before, PYTHON, "-m", "pytest", *arguments]
+    return Step(name, command, counts=True, **{"is_quick": False, **more})
 
 
 STEPS = (
@@ -42,9 +45,18 @@ STEPS = (
     Step("types", [PYTHON, "-m", "mypy", "."]),
     Step("import rules", [str(Path(PYTHON).with_name("lint-imports")), "--no-logo"]),
     Step("missing migrations", [PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"]),
-    pytest("unit tests on SQLite", "-n", "2", "-m", ALONE, is_quick=True),
-    pytest("unit tests on PostgreSQL", "-n", "2", "-m", ALONE, before=[PYTHON, "-m", "scripts.postgres", "--"]),
-    pytest("a running cloud: clients, guests, browser", "-m", "host or browser or live"),
+    pytest("unit tests on SQLite", "-n", "2", "-m", ALONE, is_quick=True, has_fewer_examples=True),
+    pytest(
+        "unit tests on PostgreSQL",
+        "-n",
+        "2",
+        "-m",
+        ALONE,
+        before=[PYTHON, "-m", "scripts.postgres", "--"],
+        has_fewer_examples=True,
+    ),
+    pytest("a running cloud: clients, guests, browser", "-m", "(host or browser or live) and not long"),
+    pytest("a running cloud: what takes long", "-m", "(host or browser or live) and long", is_long=True),
     pytest(
         "a running cloud on PostgreSQL, killed",
         "tests/test_killing.py",
@@ -91,7 +103,7 @@ def count_tests(report: Path) -> tuple[int, int]:
     return total - skipped, skipped
 
 
-def check(steps: Sequence[Step], scratch: Path) -> int:
+def check(steps: Sequence[Step], scratch: Path, *, is_all: bool = False) -> int:
     """0 when all pass; the last line then adds up the tests of all steps."""
     env, began, passed, skipped = environment(scratch), time.monotonic(), 0, 0
     (scratch / "data").mkdir()
@@ -99,7 +111,8 @@ def check(steps: Sequence[Step], scratch: Path) -> int:
         say(f"[{number}/{len(steps)}] {step.name}")
         report, step_began = scratch / f"{number}.xml", time.monotonic()
         command = [*step.command, f"--junitxml={report}"] if step.counts else step.command
-        status = subprocess.run(command, cwd=ROOT, env=env).returncode
+        fewer = {"QUICK_TESTS": "1"} if step.has_fewer_examples and not is_all else {}
+        status = subprocess.run(command, cwd=ROOT, env={**env, **fewer}).returncode
         took_s = time.monotonic() - step_began
         if status:
             complain(
@@ -115,12 +128,11 @@ def check(steps: Sequence[Step], scratch: Path) -> int:
 
 
 def main() -> int:
-    is_quick = "--quick" in sys.argv[1:]
-    if is_quick:
-        os.environ["QUICK_TESTS"] = "1"  # fewer examples of each property
+    is_quick, is_all = "--quick" in sys.argv[1:], "--all" in sys.argv[1:]
+    wanted = [step for step in STEPS if (step.is_quick or not is_quick) and (is_all or not step.is_long)]
     with tempfile.TemporaryDirectory(prefix="yu-test-", dir="/tmp") as scratch:
         try:
-            return check([step for step in STEPS if step.is_quick or not is_quick], Path(scratch))
+            return check(wanted, Path(scratch), is_all=is_all)
         except KeyboardInterrupt:
             complain("Stopped.")
             return 130

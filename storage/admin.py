@@ -18,8 +18,9 @@ from portal.actors import actor_of
 from portal.admin_site import JSON_OBJECTS, Page, ReadOnly, audits_itself
 from portal.audit import Door
 from storage.images import deregister_images
-from storage.models import Datastore, Image, Layer, Orphan, Snapshot, Volume
+from storage.models import Datastore, Image, Layer, Orphan, Snapshot, Upload, Volume
 from storage.orphans import remove_orphans
+from storage.verifying import verify_images
 
 SHOWN = 20
 
@@ -149,17 +150,20 @@ class ImageAdmin(Page):
         "name",
         "ec2_id",
         "state",
+        "reason",
         "tenant",
         "is_public",
         "size_gib",
         "architecture",
+        "root_snapshot",
         "created_at",
     ]
     list_filter = ["state", "is_public", "architecture", "tenant"]
-    list_select_related = ["tenant"]
+    list_select_related = ["tenant", "root_snapshot"]
     search_fields = ["name", "ec2_id"]
     fields = [
         ("name", "ec2_id", "state"),
+        "reason",
         "description",
         ("tenant", "is_public"),
         ("architecture", "virtualization", "root_device_name"),
@@ -169,13 +173,14 @@ class ImageAdmin(Page):
     readonly_fields = [
         "ec2_id",
         "state",
+        "reason",
         "tenant",
         "architecture",
         "virtualization",
         "root_snapshot",
         "created_at",
     ]
-    actions = ["deregister"]
+    actions = ["deregister", "verify"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -189,6 +194,42 @@ class ImageAdmin(Page):
         count = deregister_images(rows, actor=actor_of(request, Door.ADMIN))
         text = _("%(count)s images are deregistered; what was launched from them goes on.")
         self.message_user(request, text % {"count": count}, messages.SUCCESS)
+
+    @admin.display(description=_("reason"))
+    def reason(self, image: Image) -> str:
+        return image.state_message or "—"
+
+    @audits_itself
+    @admin.action(description=_("Compare the files of the chosen images with their checksums"), permissions=["change"])
+    def verify(self, request: HttpRequest, rows: QuerySet[Image]) -> None:
+        count = verify_images(rows.select_related("tenant"), actor=actor_of(request, Door.ADMIN))
+        url = f"{reverse('admin:operations_operation_changelist')}?verb__exact=verify"
+        text = _("%(count)s images are being verified; what was found is said by their operations.")
+        said = format_html('{} <a href="{}">{}</a>', text % {"count": count}, url, _("operations"))
+        self.message_user(request, said, messages.SUCCESS)
+
+
+@admin.register(Upload)
+class UploadAdmin(ReadOnly, Page):
+    """Files on their way to become images: sent by tenants, or fetched for them."""
+
+    list_display = ["ec2_id", "tenant", "image", "state", "progress", "source", "datastore", "changed_at", "message"]
+    list_filter = ["state", "datastore", "tenant"]
+    list_select_related = ["tenant", "image", "datastore"]
+    search_fields = ["ec2_id", "file_name", "url", "image__ec2_id", "image__name"]
+    exclude = ["validator"]
+
+    @admin.display(description=_("arrived"))
+    def progress(self, upload: Upload) -> str:
+        done = filesizeformat(upload.offset)
+        if not upload.size_bytes:
+            return done
+        part, total = upload.offset * 100 // upload.size_bytes, filesizeformat(upload.size_bytes)
+        return str(_("%(done)s of %(total)s (%(part)s%%)") % {"done": done, "total": total, "part": part})
+
+    @admin.display(description=_("source"))
+    def source(self, upload: Upload) -> str:
+        return upload.url or upload.file_name
 
 
 @admin.register(Volume)

@@ -8,4 +8,4 @@ class StorageConfig(AppConfig):
 
     def ready(self) -> None:
         # They register what counts usage, what performs operations, and what is an orphan.
-        from storage import collecting, orphans, registering, services, snapshots, tasks, uploads  # noqa: F401
+        from storage import collecting, orphans, registering, services, snapshots, tasks, uploads, verifying  # noqa: F401

@@ -32,6 +32,7 @@ def play(cloud: Cloud, name: str, home: Path) -> None:
     ansible(cloud, "ansible-playbook", clients.ANSIBLE.recipe / name, home=home)
 
 
+@pytest.mark.long
 def test_ansible_launches_an_instance_lists_it_and_ends_it(tidy_cloud, tmp_path):
     play(tidy_cloud, "launch.yml", tmp_path)
 
@@ -55,6 +56,7 @@ def test_ansible_keeps_data_in_volumes_snapshots_and_images(tidy_cloud, tmp_path
     assert left_in(tidy_cloud) == {}
 
 
+@pytest.mark.long
 def test_the_documented_playbook_launches_and_ends_an_instance(tidy_cloud, tmp_path):
     playbook = tmp_path / "documented.yml"
     playbook.write_text(snippet("yaml"))

@@ -109,6 +109,7 @@ def test_the_cli_keeps_data_in_volumes_snapshots_and_images(tidy_cloud, ec2):
     assert left_in(tidy_cloud) == {}
 
 
+@pytest.mark.long
 def test_the_cli_gives_an_instance_an_address(tidy_cloud, ec2):
     needs("AllocateAddress", "AssociateAddress", "DescribeAddresses", "DisassociateAddress", "ReleaseAddress")
     instance_id = launch(ec2)["InstanceId"]
@@ -126,6 +127,7 @@ def test_the_cli_gives_an_instance_an_address(tidy_cloud, ec2):
     assert left_in(tidy_cloud) == {}
 
 
+@pytest.mark.long
 def test_the_documented_lines_for_the_cli_run_as_they_are(tidy_cloud, tmp_path):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     lines = f'. "{tidy_cloud.data_dir}/demo.env"\n' + snippet("bash", 1)

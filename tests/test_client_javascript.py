@@ -46,6 +46,7 @@ def test_the_javascript_sdk_gives_an_instance_an_address(tidy_cloud):
     assert left_in(tidy_cloud) == {}
 
 
+@pytest.mark.long
 def test_the_documented_lines_for_javascript_run(tidy_cloud, tmp_path):
     modules = clients.JAVASCRIPT.installed() / "node_modules"
     (tmp_path / "node_modules").symlink_to(modules)  # a module that is imported is looked for beside the program

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.live
 RESOURCES = Path(__file__).parent / "clients" / "terraform"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl terraform"
 PLUGINS = [
-    Path(os.environ.get("TERRAFORM_PLUGINS", "/opt/tf-plugins")),
+    *(Path(each) for each in os.environ.get("TERRAFORM_PLUGINS", "").split(os.pathsep) if each),
     Path.home() / ".terraform.d" / "plugins",
     Path("/usr/local/share/terraform/plugins"),
 ]
@@ -55,6 +55,7 @@ def terraform(tidy_cloud: Cloud, tmp_path: Path) -> Terraform:
     return call
 
 
+@pytest.mark.long
 def test_terraform_applies_finds_nothing_to_change_and_destroys(tidy_cloud, terraform, tmp_path):
     needs("DescribeInstanceCreditSpecifications")
     shutil.copy(RESOURCES / "launch.tf", tmp_path)

@@ -108,7 +108,9 @@ class Keeper:
                 raise
 
 
-@pytest.mark.parametrize("victim", ["worker", "copier", "watcher"])
+@pytest.mark.parametrize(
+    "victim", ["worker", *(pytest.param(each, marks=pytest.mark.long) for each in ("copier", "watcher"))]
+)
 def test_whatever_is_killed_disks_are_where_the_rows_say(cloud, victim):
     keeper = Keeper(cloud, victim)
 

@@ -207,3 +207,49 @@ def test_the_page_needs_a_constant_number_of_queries(page, reachable, tenant, dj
     default_network(tenant)
     with django_assert_max_num_queries(17):
         page.get(of(reachable))
+
+
+def test_an_image_is_made_of_a_running_instance_and_its_page_opens(page, running, tenant, settle):
+    body = page.get(of(running)).content.decode()
+    asked = {"name": "as-it-is", "description": "with my tools"}
+    answer = page.post(of(running, "instance-image"), asked, follow=True)
+
+    image = tenant.images.get()
+    assert of(running, "instance-image") in body
+    assert answer.redirect_chain == [(reverse("image", args=[image.ec2_id]), 302)]
+    assert (image.name, image.description, image.source_instance_id) == ("as-it-is", "with my tools", running.ec2_id)
+    settle()
+    image.refresh_from_db()
+    assert image.state == "available"
+    assert AuditEntry.objects.filter(verb="restart").count() == 0
+
+
+def test_a_running_instance_is_shut_down_for_its_image_if_that_is_asked(page, running, tenant, settle):
+    page.post(of(running, "instance-image"), {"name": "at-rest", "reboot": "on"})
+    settle()
+
+    assert tenant.images.get().state == "available"
+    assert AuditEntry.objects.filter(verb="restart").count() == 1
+    running.refresh_from_db()
+    assert running.state == "running"
+
+
+def test_an_image_that_cannot_be_made_is_refused_beside_its_field(page, running, tenant):
+    page.post(of(running, "instance-image"), {"name": "taken"})
+    again = page.post(of(running, "instance-image"), {"name": "taken"})
+    odd = page.post(of(running, "instance-image"), {"name": "a*b?c"})
+
+    assert (again.status_code, odd.status_code) == (422, 422)
+    assert "is already in use by" in str(again.context["image_form"].errors["name"])
+    assert "AMI names must be" in str(odd.context["image_form"].errors["name"])
+    assert tenant.images.count() == 1
+
+
+def test_a_terminated_instance_offers_no_image(page, running, settle):
+    page.post(reverse("act"), {"do": "terminate", "id": running.ec2_id})
+    settle()
+
+    assert of(running, "instance-image") not in page.get(of(running)).content.decode()
+    refused = page.post(of(running, "instance-image"), {"name": "too-late"})
+    assert refused.status_code == 422
+    assert "is terminated; snapshots are taken of one that is running" in refused.content.decode()

@@ -17,7 +17,7 @@ from storage.models import Volume
 
 WITH_IDS = [pattern for pattern in urlpatterns if pattern.pattern.converters]
 OTHERS = [pattern for pattern in urlpatterns if not pattern.pattern.converters]
-FIELDS = {"key": "Name", "version": "2", "save_name": "mine"}
+FIELDS = {"key": "Name", "version": "2", "save_name": "mine", "name": "mine"}
 TAKES_IDS_IN_ITS_QUERY = {"confirm", "act", "instance-rows"}
 
 

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from compute.attributes import change_shutdown_behavior, protect
 from compute.doing import offered
-from compute.forms import AttributesForm, NameForm, TagForm
+from compute.forms import AttributesForm, MakeImageForm, NameForm, TagForm
 from compute.history import events_of, placement_words, reason_words
 from compute.listing import Shown, announcement, shown
 from compute.logging_in import forward_words, rule_words, waiting_words, way_in
@@ -105,6 +105,7 @@ def page(request: TenantRequest, instance: Instance, status: int = 200, **forms:
         "attributes_form": AttributesForm(instance=instance),
         "tag_form": TagForm(),
         "template_form": TemplateNameForm(),
+        "image_form": MakeImageForm(),
         "groups_form": groups_form(request, row),
     }
     return render(request, "compute/instance_detail.html", context | forms, status=status)
