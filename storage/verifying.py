@@ -56,11 +56,13 @@ def verify_images(images: Iterable[Image], *, actor: Actor) -> int:
 
 def perform(operation: Operation) -> Again | None:
     """Read each file that the image's disks stand on; what differs fails the operation, and changes nothing else."""
-    layers = [layer for layer in _layers_of(operation.resource_id) if layer.sha256]
+    found = _layers_of(operation.resource_id)
+    layers = [layer for layer in found if layer.sha256]
     for layer in layers:
         if words := what_differs(layer, operation.advance):
             raise Refused(words)
-    operation.note(_("files as they were: %(count)s") % {"count": len(layers)})
+    text = _("files as they were: %(count)s; without a checksum: %(without)s")
+    operation.note(text % {"count": len(layers), "without": len(found) - len(layers)})
     with operation.closing():
         pass
     return None

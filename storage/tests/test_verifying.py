@@ -110,7 +110,7 @@ def test_an_operator_lets_an_image_be_verified(image, operator, client, settle):
     operation = Operation.objects.get(verb="verify")
     assert "are being verified" in answer.content.decode()
     assert (operation.state, operation.is_slow, operation.actor_name) == (State.DONE, True, "op")
-    assert "files as they were: 1" in operation.log
+    assert "files as they were: 1; without a checksum: 0" in operation.log
     assert AuditEntry.objects.filter(verb="verify", resource_id=image.ec2_id, who="op").count() == 1
 
 
