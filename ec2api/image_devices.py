@@ -99,7 +99,7 @@ def new_device(
 
 def wishes_of_create(tenant: Tenant, mappings: Sequence[BlockDeviceMappingTypeDef], attached: set[str]) -> list[Wish]:
     """What CreateImage asks of single devices: to leave one out, to change one, or to add one."""
-    found = []
+    found: list[Wish] = []
     for mapping in mappings:
         name = mapping.get("DeviceName", "")
         if not name:

@@ -23,8 +23,7 @@ def change_of(
     modifications: Modifications | None, kind: str, user_ids: Sequence[str], groups: Sequence[str], code: str
 ) -> Change:
     """From Add and Remove, or from OperationType with users and groups.  ``code`` is of an item that cannot be."""
-    is_old = bool(kind or user_ids or groups)
-    if modifications is not None and is_old:
+    if modifications is not None and kind:  # packer names users and groups both ways, and no OperationType
         raise ApiError("InvalidParameterCombination", "Give Add and Remove, or OperationType with users and groups")
     if modifications is None:
         if kind not in ("add", "remove"):

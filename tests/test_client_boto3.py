@@ -141,8 +141,9 @@ def test_boto3_keeps_data_in_volumes_snapshots_and_images(tidy_cloud, resource, 
     assert root >= 2  # here the root disk is at least as large as the instance type's
 
     end(instance, copy)
+    devices = image.block_device_mappings
     image.deregister()
-    for each in image.block_device_mappings:
+    for each in devices:
         resource.Snapshot(each["Ebs"]["SnapshotId"]).delete()
     assert left_in(tidy_cloud) == {}
 

@@ -58,14 +58,18 @@ class Guest:
         self.zone = self.instance["Placement"]["AvailabilityZone"]
 
     def run(self, command: str) -> str:
-        return ssh(self.key, self.instance["PublicIpAddress"], command, port=port_of(self.instance)).strip()
+        """What it prints; a command that fails fails the test, with its complaint."""
+        line = f"{{ {command}; }} 2>&1 && echo done"
+        said = ssh(self.key, self.instance["PublicIpAddress"], line, port=port_of(self.instance)).strip()
+        assert said.endswith("done"), f"{command}: {said}"
+        return said.removesuffix("done").strip()
 
     def attach(self, volume: str, device: str = "/dev/sdf") -> str:
         """The stable name of the disk inside, once it is there."""
         self.ec2.attach_volume(VolumeId=volume, InstanceId=self.id, Device=device)
         self.ec2.get_waiter("volume_in_use").wait(VolumeIds=[volume], WaiterConfig=SOON)
         disk = f"/dev/disk/by-id/virtio-{volume.replace('-', '')}"
-        until(lambda: self.run(f"test -b {disk} && echo there") == "there")
+        until(lambda: self.run(f"test -b {disk} && echo there || true") == "there")
         return disk
 
     def detach(self, volume: str, disk: str) -> None:
@@ -93,7 +97,7 @@ def test_what_one_guest_writes_another_reads_and_a_snapshot_keeps(ec2, key, grou
     volume = new_volume(ec2, writer.zone, Size=1)
 
     disk = writer.attach(volume)
-    writer.run(f"mke2fs -q -t ext4 {disk} && mount {disk} /mnt && echo written > /mnt/file && sync && umount /mnt")
+    writer.run(f"/sbin/mkfs.ext4 -q {disk} && mount {disk} /mnt && echo written > /mnt/file && sync && umount /mnt")
     writer.detach(volume, disk)
     disk = reader.attach(volume)
     assert reader.run(f"mount {disk} /mnt && cat /mnt/file") == "written"
@@ -108,7 +112,7 @@ def test_what_one_guest_writes_another_reads_and_a_snapshot_keeps(ec2, key, grou
     ec2.get_waiter("volume_deleted").wait(VolumeIds=[volume], WaiterConfig=SOON)
     copy = new_volume(ec2, writer.zone, SnapshotId=snapshot)
     disk = writer.attach(copy)
-    assert writer.run(f"mount {disk} /mnt && cat /mnt/file; umount /mnt").split() == ["written", "again"]
+    assert writer.run(f"mount {disk} /mnt && cat /mnt/file && umount /mnt").split() == ["written", "again"]
 
 
 def test_a_volume_grows_while_a_guest_has_it(ec2, key, group):
@@ -117,15 +121,15 @@ def test_a_volume_grows_while_a_guest_has_it(ec2, key, group):
     volume = new_volume(ec2, guest.zone, Size=1)
     disk = guest.attach(volume)
     size = f"cat /sys/block/$(basename $(readlink {disk}))/size"
-    guest.run(f"mke2fs -q -t ext4 {disk} && mount {disk} /mnt && echo kept > /mnt/file")
+    guest.run(f"/sbin/mkfs.ext4 -q {disk} && mount {disk} /mnt && echo kept > /mnt/file")
     assert int(guest.run(size)) * 512 == 1 << 30
 
     ec2.modify_volume(VolumeId=volume, Size=2)
 
     until(lambda: int(guest.run(size)) * 512 == 2 << 30)
-    guest.run(f"resize2fs {disk}")
+    guest.run(f"/sbin/resize2fs {disk}")
     assert guest.run("cat /mnt/file") == "kept"
-    assert int(guest.run("df -k /mnt | awk 'END { print $2 }'")) > 1_500_000
+    assert int(guest.run("df -Pk /mnt | awk 'END { print $2 }'")) > 1_500_000
 
 
 def test_an_image_of_a_running_guest_boots_and_has_what_was_written(ec2, key, group):

@@ -303,6 +303,7 @@ def test_an_image_is_shared_launched_by_others_and_taken_back(ec2, mine, neighbo
     [
         {"LaunchPermission": {"Add": [{"Group": "all"}]}},
         {"Attribute": "launchPermission", "OperationType": "add", "UserGroups": ["all"]},
+        {"LaunchPermission": {"Add": [{"Group": "all"}]}, "UserGroups": ["all"]},  # as packer does
     ],
 )
 def test_an_image_is_made_public_and_reset(ec2, mine, neighbour, change, refused):

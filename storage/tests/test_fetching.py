@@ -110,6 +110,7 @@ def other_part(handler: Handler) -> None:
         (lambda handler: handler.begin(302, Location="http://10.0.0.1/"), Refusal, "private networks"),
         (lambda handler: handler.begin(200, Content_Length="9", Content_Encoding="gzip"), Refusal, "encoding"),
     ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_servers_that_behave_badly(web: WebServer, tmp_path, answer, error, said):
     web.answers["/x"] = answer

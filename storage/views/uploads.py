@@ -112,10 +112,11 @@ def upload(request: TenantRequest, ec2_id: str) -> HttpResponse:
         raise Http404
     if found.state == UploadState.FAILED:
         return plain(410, found.message or _("This upload was given up; begin it anew."))
-    if request.method not in ANSWERS:
+    answering = ANSWERS.get(request.method or "")
+    if answering is None:
         return plain(405, Allow=", ".join(ANSWERS))
     try:
-        answer = ANSWERS[request.method](request, found)
+        answer = answering(request, found)
     except StorageError:
         answer = plain(503, _("The datastore does not answer; try again in a moment."), Retry_After="5")
     if found.image is not None:
@@ -194,7 +195,7 @@ def note(found: Upload, offset: int) -> None:
             raise Gone
 
 
-ANSWERS: dict[str | None, Callable[[TenantRequest, Upload], HttpResponse]] = {
+ANSWERS: dict[str, Callable[[TenantRequest, Upload], HttpResponse]] = {
     "HEAD": how_far,
     "PATCH": more,
     "DELETE": give_up,
