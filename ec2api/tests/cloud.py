@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import boto3
 from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.client import ClientCreator
 from botocore.config import Config
 from botocore.credentials import Credentials
 from django.conf import settings
@@ -33,6 +34,22 @@ from storage.tests.making import make_image
 
 SETUP = Actor(user=None, door=Door.COMMAND)
 ENDPOINT = "http://testserver"
+
+
+def _made_once(make: Any) -> Any:
+    """botocore makes the methods of every action anew for each client, which is most of the time that one takes."""
+    made: dict[str, Any] = {}
+
+    def methods(self: ClientCreator, service_model: Any) -> Any:
+        name = service_model.service_name
+        if name not in made:
+            made[name] = make(self, service_model)
+        return dict(made[name])
+
+    return methods
+
+
+ClientCreator._create_methods = _made_once(ClientCreator._create_methods)
 
 
 class _Body:
