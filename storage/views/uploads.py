@@ -112,17 +112,16 @@ def upload(request: TenantRequest, ec2_id: str) -> HttpResponse:
         raise Http404
     if found.state == UploadState.FAILED:
         return plain(410, found.message or _("This upload was given up; begin it anew."))
+    answering = ANSWERS.get(request.method or "")
+    if answering is None:
+        return plain(405, Allow=", ".join(ANSWERS))
     try:
-        match request.method:
-            case "HEAD":
-                return how_far(request, found)
-            case "PATCH":
-                return more(request, found)
-            case "DELETE":
-                return give_up(request, found)
+        answer = answering(request, found)
     except StorageError:
-        return plain(503, _("The datastore does not answer; try again in a moment."), Retry_After="5")
-    return plain(405, Allow="HEAD, PATCH, DELETE")
+        answer = plain(503, _("The datastore does not answer; try again in a moment."), Retry_After="5")
+    if found.image is not None:
+        answer["Image-Page"] = reverse("image", args=[found.image.ec2_id])
+    return answer
 
 
 def how_far(request: TenantRequest, found: Upload) -> HttpResponse:
@@ -194,3 +193,10 @@ def note(found: Upload, offset: int) -> None:
         waiting = Upload.objects.filter(pk=found.pk, state=UploadState.RECEIVING)
         if not waiting.update(offset=offset, changed_at=timezone.now()):
             raise Gone
+
+
+ANSWERS: dict[str, Callable[[TenantRequest, Upload], HttpResponse]] = {
+    "HEAD": how_far,
+    "PATCH": more,
+    "DELETE": give_up,
+}
