@@ -76,6 +76,7 @@ def test_an_upload_goes_on_at_what_is_really_on_the_disk(page, address, settle):
     assert Upload.objects.get().offset == 1000
 
     assert head(page, address)["Upload-Offset"] == "5000"
+    assert head(page, address)["Image-Page"] == f"/images/{Image.objects.get().ec2_id}/"
     assert patch(page, address, CONTENT[1000:], 1000).status_code == 409
     assert patch(page, address, CONTENT[5000:], 5000).status_code == 204
 
