@@ -26,6 +26,7 @@ def image(store, tenant) -> Image:
     """One whose file is really there, with its checksum."""
     image = make_image("debian-12", tenant)
     layer = image.root_snapshot.layer
+    assert layer is not None
     layer.datastore = store
     layer.save()
     make_file(layer)
