@@ -25,13 +25,12 @@ def store(db, tmp_path) -> Datastore:
 def image(store, tenant) -> Image:
     """One whose file is really there, with its checksum."""
     image = make_image("debian-12", tenant)
-    layer = image.root_snapshot.layer
-    assert layer is not None
+    layer = Layer.objects.get()
     layer.datastore = store
     layer.save()
     make_file(layer)
     Layer.objects.filter(pk=layer.pk).update(sha256=backend_of(store).checksum(layer.file_name))
-    return image
+    return Image.objects.get(pk=image.pk)
 
 
 @pytest.fixture
