@@ -75,7 +75,8 @@ def note(datastore: Datastore, files: Iterable[StoredFile]) -> int:
 @transaction.atomic
 def remove_orphans(orphans: Iterable[Orphan], *, actor: Actor) -> int:
     """Ask for the removal of these files; how many.  Those that are asked for already are passed over."""
-    rows = list(orphans)
+    wanted = Orphan.objects.filter(pk__in=[orphan.pk for orphan in orphans]).select_related("datastore").order_by("pk")
+    rows = list(wanted.select_for_update(of=("self",)))  # of two who ask at once the second finds the first's work
     busy = set(Operation.objects.open().on(KIND, [str(row.pk) for row in rows]).values_list("resource_id", flat=True))
     asked = [row for row in rows if str(row.pk) not in busy]
     for row in asked:

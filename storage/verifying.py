@@ -43,7 +43,9 @@ def verify_images(images: Iterable[Image], *, actor: Actor) -> int:
     """Ask for the files of these to be read and compared; how many.  Those on which other work is under way, and those
     that are no images yet or any more, are passed over.
     """
-    rows = [image for image in images if image.state in (ImageState.AVAILABLE, ImageState.DISABLED)]
+    launchable = Image.objects.filter(state__in=(ImageState.AVAILABLE, ImageState.DISABLED))
+    wanted = launchable.filter(pk__in=[image.pk for image in images]).select_related("tenant").order_by("pk")
+    rows = list(wanted.select_for_update(of=("self",)))  # of two who ask at once the second finds the first's work
     ids = [image.ec2_id for image in rows]
     busy = set(Operation.objects.open().on(KIND, ids).values_list("resource_id", flat=True))
     asked = [image for image in rows if image.ec2_id not in busy]
