@@ -165,12 +165,14 @@ class DirectoryBackend(Backend):
         finished = self._finished(final, writable=False, lasting=True)
         with finished as temporary, qemu_img.secrets() as keys:
             account = self._confined(source, temporary)
-            read, written = source, str(temporary)
-            if account is not None:
-                read, written = keys.file(source), keys.file(str(temporary), os.O_RDWR)
+            read = source if account is None else keys.file(source)
             work = taking.Work(read, found.format, Path(source).stat().st_size, limits, keys, account)
             size = taking.second_look(work, progress)
             self._make(temporary, target.key, size)
+            written = str(temporary)
+            if account is not None:
+                self._give(temporary, True)  # again: a second try to make it has made another file
+                written = keys.file(written, os.O_RDWR)
             taking.convert(work, size, written, target.key, progress)
         return size
 
