@@ -177,7 +177,8 @@ def test_the_paginators_of_boto3_see_each_thing_once(tidy_cloud, resource, ec2):
     living = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
     seen = ec2.get_paginator("describe_instances").paginate(Filters=living, PaginationConfig={"PageSize": 5})
     tags = ec2.get_paginator("describe_tags").paginate(
-        Filters=[{"Name": "key", "Values": ["Name"]}], PaginationConfig={"PageSize": 5}
+        Filters=[{"Name": "key", "Values": ["Name"]}, {"Name": "resource-id", "Values": sorted(ids)}],
+        PaginationConfig={"PageSize": 5},
     )
 
     assert len(pages) > 1

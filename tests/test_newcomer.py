@@ -85,7 +85,7 @@ def sign_in(page: Page, cloud: Cloud) -> None:
 def test_a_newcomer_gets_from_the_sign_in_to_a_shell_in_the_guest(page, cloud, tmp_path):
     sign_in(page, cloud)
     shoot(page, "2-instances")
-    page.get_by_role("link", name=re.compile("launch", re.I)).first.click()
+    page.locator("main").get_by_role("link", name=re.compile("launch", re.I)).first.click()
     key = make_key(page, tmp_path)
     page.get_by_label("Name", exact=False).first.fill("first")
     page.get_by_label(re.compile("SSH|ssh")).first.check()

@@ -12,7 +12,7 @@ from compute.drivers.base import Disk, DomainSpec, Interface, Secret
 
 NAMESPACE = "https://yushan.cloud/domain/1"  # of the mark in a domain's metadata
 QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
-LAST_SLOT = 0x1F  # on the PCI bus, for interfaces libvirt does not know of: from here down; its own it counts up from 3
+LAST_SLOT = 0x1F  # on the PCI bus, of the last interface libvirt does not know of: guests count them upwards
 TRANSLATION_MIB = 32  # emulation's cache of translated code: 160 MiB for a small domain instead of 215, none slower
 
 ET.register_namespace("yushan", NAMESPACE)
@@ -70,7 +70,7 @@ def domain_xml(spec: DomainSpec, accelerator: str = "kvm", emulator: str = "") -
         argument
         for number, interface in enumerate(spec.interfaces)
         if not interface.bridge
-        for argument in user_network(number, interface)
+        for argument in user_network(number, interface, LAST_SLOT - len(spec.interfaces) + 1 + number)
     ]
     if arguments:
         command_line = ET.SubElement(domain, f"{{{QEMU_NAMESPACE}}}commandline")
@@ -174,7 +174,7 @@ def _bridged(devices: ET.Element, interface: Interface) -> None:
     ET.SubElement(element, "rom", enabled="no")  # no pause to boot from the network
 
 
-def user_network(number: int, interface: Interface) -> list[str]:
+def user_network(number: int, interface: Interface, slot: int = LAST_SLOT) -> list[str]:
     """QEMU's arguments for an interface of user-mode networking: a network of its own, leading out through QEMU.
 
     The DHCP server's first lease is the private address.  QEMU's option syntax parts values by commas; what goes in
@@ -192,7 +192,7 @@ def user_network(number: int, interface: Interface) -> list[str]:
         netdev += f",hostfwd={forward.protocol}:{address}:{forward.port:d}-{private}:{forward.guest_port:d}"
     if len(interface.mac) != 17 or set(interface.mac.lower()) - set("0123456789abcdef:"):
         raise ValueError(f"{interface.mac!r} is not a MAC address")
-    device = f"virtio-net-pci,netdev=user{number},mac={interface.mac},romfile=,addr={LAST_SLOT - number:#x}"
+    device = f"virtio-net-pci,netdev=user{number},mac={interface.mac},romfile=,addr={slot:#x}"
     return ["-netdev", netdev, "-device", device]
 
 
