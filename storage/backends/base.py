@@ -81,7 +81,7 @@ class Limits:
 
     virtual_bytes: int
     seconds: float = 3600.0
-    memory_bytes: int = 2**30
+    memory_bytes: int = 2**32  # of address space: each thread of a conversion is given far more of it than it uses
 
 
 class Backend(ABC):
